@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import re
+import struct
+import typing as t
+
+# lib/eal/common/eal_memcfg.h: the config file starts with a magic word and RTE_VERSION.
+CONFIG_MAGIC = 0x012E6FEE
+# lib/eal/include/rte_version.h: a final release has 99 in the last byte, a candidate its number.
+_FINAL = 99
+
+_TEXT = re.compile(r"(?:DPDK )?(\d{2})\.(\d{2})(?:\.(\d+))?(?:-rc(\d+))?(\D.*)?")
+
+
+class Release(t.NamedTuple):
+    """A release of DPDK: ``Release(22, 11, 4)`` is 22.11.4; ``candidate`` is the n of ``-rcn``, else -1."""
+
+    year: int
+    month: int
+    minor: int = 0
+    candidate: int = -1
+
+    def __str__(self) -> str:
+        text = "%02d.%02d" % self[:2]
+        if self.minor:
+            text += ".%d" % self.minor
+        return text + ("-rc%d" % self.candidate if self.candidate >= 0 else "")
+
+
+class Facts(t.NamedTuple):
+    """What the binding has to know of a release.
+
+    ``soname``: the N of librte_eal.so.N. ``message_size``: bytes of one multi-process datagram.
+    ``port_info``: telemetry has /ethdev/info. ``shown_on``: the patch release on which all of it was tried, or empty
+    where it was read from the source of that release only. ``defects``: what is known to go wrong there.
+    """
+
+    soname: int
+    message_size: int
+    port_info: bool
+    shown_on: str
+    defects: t.Tuple[str, ...]
+
+
+_SECONDARY_TELEMETRY = "secondary processes serve telemetry too, under the primary's prefix"
+_IPC_THREAD_ENDS = "a datagram of the wrong length ends the primary's multi-process thread for good"
+_CUT = "devargs over 127 bytes are cut without a word"
+
+# lib/eal/common/hotplug_mp.h and eal_common_proc.c: struct mp_msg_internal less its descriptors. 340 since
+# rte_mp_msg.param is aligned to 8 bytes (25.11). ABI_VERSION gives the soname; git grep of each tag the endpoints.
+_RELEASES: t.Dict[t.Tuple[int, int], Facts] = {}
+
+
+def _enter(names: str, soname: int, size: int, port_info: bool, shown_on: t.Dict[str, str], *defects: str) -> None:
+    for name in names.split():
+        year, _dot, month = name.partition(".")
+        _RELEASES[int(year), int(month)] = Facts(soname, size, port_info, shown_on.get(name, ""), defects)
+
+
+_enter("20.11 21.02 21.05 21.08", 21, 332, False, {}, _SECONDARY_TELEMETRY, _CUT)
+_enter("21.11", 22, 332, True, {}, _CUT)
+_enter("22.03 22.07", 22, 332, True, {}, _IPC_THREAD_ENDS, _CUT)
+_enter("22.11 23.03 23.07", 23, 332, True, {"22.11": "22.11.11"}, _IPC_THREAD_ENDS, _CUT)
+_enter("23.11 24.03 24.07", 24, 332, True, {}, _IPC_THREAD_ENDS, _CUT)
+_enter("24.11 25.03 25.07", 25, 332, True, {"24.11": "24.11.4"}, _IPC_THREAD_ENDS, _CUT)
+_enter("25.11 26.03", 26, 340, True, {"25.11": "25.11.4"}, _IPC_THREAD_ENDS, _CUT)
+_enter("26.07", 26, 340, True, {}, _IPC_THREAD_ENDS)
+
+
+def facts(release: Release) -> t.Optional[Facts]:
+    """The facts of a release; None for one that is not in the table, which includes every release candidate."""
+    return _RELEASES.get((release.year, release.month)) if release.candidate < 0 else None
+
+
+def known() -> t.List[str]:
+    """The releases in the table, oldest first."""
+    return ["%02d.%02d" % key for key in sorted(_RELEASES)]
+
+
+def parse(text: str) -> t.Optional[Release]:
+    """The release that a version text names, as ``rte_version()`` or the telemetry banner give it."""
+    match = _TEXT.fullmatch(text.strip())
+    if match is None:
+        return None
+    year, month, minor, candidate, _suffix = match.groups()
+    return Release(int(year), int(month), int(minor or 0), -1 if candidate is None else int(candidate))
+
+
+def of_config(head: bytes) -> t.Optional[Release]:
+    """The release in the first 8 bytes of ``<runtime>/<prefix>/config``; None when they are not DPDK's.
+
+    Source: struct rte_mem_config (lib/eal/common/eal_memcfg.h), RTE_VERSION (lib/eal/include/rte_version.h).
+    The magic word is written last, when the primary's EAL is up.
+    """
+    if len(head) < 8:
+        return None
+    magic, version = struct.unpack("=II", head[:8])
+    if magic != CONFIG_MAGIC:
+        return None
+    year, month, minor, last = version >> 24, version >> 16 & 255, version >> 8 & 255, version & 255
+    return Release(year, month, minor, -1 if last == _FINAL else last)

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import struct
+import time
+import typing as t
+
+from .._errors import HotplugError
+from .._system import Directory
+
+# struct ucred of socket(7), SO_PEERCRED: pid, uid, gid.
+_UCRED = struct.Struct("=iII")
+# lib/telemetry/telemetry.c: MAX_OUTPUT_LEN is 16 KiB; a server that says more than this in its banner is not DPDK's.
+_MAX_OUTPUT = 1 << 16
+# lib/telemetry/telemetry.c: MAX_CONNECTIONS is 10; one more is accepted and closed at once.
+_RETRIES = 4
+# Requests on their way at once: fewer than what a socket buffer holds.
+_WINDOW = 16
+
+
+class Telemetry:
+    """A session with a telemetry socket (protocol v2, lib/telemetry/telemetry.c).
+
+    ``version``: the text of the banner. ``pid``: what the banner says. ``peer_pid`` and ``peer_uid``: who holds the
+    socket according to the kernel (0 when in a pid namespace that we do not see).
+    Every read ends by ``deadline`` seconds after the session was opened, in total.
+    """
+
+    def __init__(self, directory: Directory, name: str, *, deadline: float = 3.0) -> None:
+        self._path = "%s/%s" % (directory.path, name)
+        self._end = time.monotonic() + deadline
+        if not directory.is_socket(name):
+            raise HotplugError("telemetry", "telemetry %s is not a socket" % self._path, way_out=_WAY_OUT)
+        banner = self._connect(directory.child(name))
+        self.version = str(banner.get("version", ""))
+        self.pid = _integer(banner.get("pid"))
+        self._limit = min(_integer(banner.get("max_output_len")) or _MAX_OUTPUT, _MAX_OUTPUT) + 1024
+
+    def _connect(self, path: str) -> t.Dict[str, t.Any]:
+        for attempt in range(_RETRIES + 1):
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+            self._limit = 4096
+            try:
+                self._socket.settimeout(self._left())
+                self._socket.connect(path)
+                self.peer_pid, self.peer_uid, _gid = _UCRED.unpack(
+                    self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+                )
+                return self._object(self._receive("the banner"))
+            except _Full:
+                self._socket.close()
+                time.sleep(min(0.05 * 2**attempt, self._left()))
+            except OSError as exc:
+                self._socket.close()
+                hung = isinstance(exc, (socket.timeout, BlockingIOError))
+                raise self._error("does not answer" if hung else "refuses: %s" % exc.strerror) from exc
+            except HotplugError:
+                self._socket.close()
+                raise
+        raise self._error("is full: it serves 10 clients and closed our connection %d times" % (_RETRIES + 1))
+
+    def ask(self, *requests: str) -> t.List[t.Any]:
+        """The answers to the requests, in order; None where the application knows no answer.
+
+        All requests are sent at once, the answers read after: the server answers in order.
+        """
+        answers: t.List[t.Any] = []
+        for first in range(0, len(requests), _WINDOW):
+            window = requests[first : first + _WINDOW]
+            for request in window:
+                self._send(request)
+            for request in window:
+                answer = self._object(self._receive(request))
+                command = request.partition(",")[0]
+                if command not in answer:
+                    raise self._error("answered %s with something else" % request)
+                answers.append(answer[command])
+        return answers
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Telemetry:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _left(self) -> float:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise self._error("does not answer in time")
+        return left
+
+    def _send(self, request: str) -> None:
+        self._socket.settimeout(self._left())
+        try:
+            self._socket.send(request.encode("ascii"))
+        except OSError as exc:
+            raise self._error("broke off at %s" % request) from exc
+
+    def _receive(self, what: str) -> bytes:
+        ready, _none, _none = select.select([self._socket], [], [], self._left())
+        if not ready:
+            raise self._error("does not answer in time (%s)" % what)
+        try:
+            data = self._socket.recv(self._limit + 1, socket.MSG_DONTWAIT)
+        except ConnectionResetError:
+            data = b""
+        except OSError as exc:
+            raise self._error("broke off at %s: %s" % (what, exc.strerror)) from exc
+        if not data:
+            if what == "the banner":
+                raise _Full()
+            raise self._error("broke off at %s" % what)
+        if len(data) > self._limit:
+            raise self._error("answers without end (%s)" % what)
+        return data
+
+    def _object(self, data: bytes) -> t.Dict[str, t.Any]:
+        try:
+            value = json.loads(data.decode("utf-8", "replace"))
+        except (ValueError, RecursionError) as exc:
+            raise self._error("does not answer in JSON: %r" % data[:60]) from exc
+        if not isinstance(value, dict):
+            raise self._error("does not answer with an object: %r" % data[:60])
+        return value
+
+    def _error(self, what: str) -> HotplugError:
+        return HotplugError("telemetry", "telemetry %s %s" % (self._path, what), way_out=_WAY_OUT)
+
+
+_WAY_OUT = "Check the application that should serve it, or restart it."
+
+
+class _Full(Exception):
+    """The server closed the connection before its banner."""
+
+
+def _integer(value: t.Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31 else 0

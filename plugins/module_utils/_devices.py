@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ._errors import HotplugError
+
+# EAL_DEV_MP_DEV_ARGS_MAX_LEN is 128 with its NUL (lib/eal/common/hotplug_mp.h); longer text is cut silently before 26.07.
+MAX_WIRE = 127
+# RTE_DEV_NAME_MAX_LEN is 64 with its NUL (lib/eal/include/rte_dev.h).
+MAX_NAME = 63
+
+_PCI = re.compile(r"(?:([0-9a-fA-F]{1,8}):)?([0-9a-fA-F]{1,2}):([0-9a-fA-F]{1,2})\.([0-7])")
+_PCI_IN_NAME = re.compile(r"(?:^|_)([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?=$|[_ -])")
+_VDEV = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_ARGS = re.compile(r"[!-~]+")
+
+
+class Devargs(t.NamedTuple):
+    """A device as DPDK names it: its bus, its name, and the arguments for its driver."""
+
+    bus: str
+    name: str
+    args: str = ""
+
+    @property
+    def text(self) -> str:
+        """As an operator writes it, the ``--vdev`` and ``--allow`` format: ``net_pcap0,iface=eth0``."""
+        return self.name + ("," + self.args if self.args else "")
+
+    @property
+    def wire(self) -> str:
+        """As EAL parses it without guessing the bus: ``vdev:net_pcap0,iface=eth0``."""
+        return "%s:%s" % (self.bus, self.text)
+
+    @property
+    def bare(self) -> Devargs:
+        """The device alone, without its arguments."""
+        return self._replace(args="")
+
+    def same_args(self, args: str) -> bool:
+        """Whether ``args`` say the same; the order of arguments does not count."""
+        return sorted(self.args.split(",")) == sorted(args.split(","))
+
+
+def pci_address(text: str) -> str:
+    """``01:00.0`` or ``0000:01:00.0`` as ``0000:01:00.0``; empty if it is no PCI address."""
+    match = _PCI.fullmatch(text)
+    if match is None:
+        return ""
+    domain, bus, device, function = (int(part or "0", 16) for part in match.groups())
+    return "" if device > 0x1F else "%04x:%02x:%02x.%x" % (domain, bus, device, function)
+
+
+def _refuse(text: str, why: str, way_out: str) -> t.NoReturn:
+    raise HotplugError("bad_devargs", "device %r: %s" % (text[:160], why), way_out=way_out, device=text[:160])
+
+
+def parse(text: str) -> Devargs:
+    """The device of a PCI address or of the ``--vdev`` format, checked and in one spelling.
+
+    Source: lib/eal/common/eal_common_devargs.c, rte_devargs_parse().
+    """
+    if not isinstance(text, str) or not text:
+        raise HotplugError("bad_devargs", "a device is empty", way_out="Give a PCI address or a --vdev string.")
+    name, _comma, args = text.partition(",")
+    bus = ""
+    for known in ("pci:", "vdev:"):
+        if name.startswith(known):
+            bus, name = known[:-1], name[len(known) :]
+    address = pci_address(name) if bus != "vdev" else ""
+    if address:
+        bus, name = "pci", address
+    elif bus == "pci" or not _VDEV.fullmatch(name):
+        _refuse(
+            text,
+            "neither a PCI address nor the name of a virtual device",
+            "Write 0000:01:00.0, or a name of letters, digits, '_', '-' and '.' such as net_pcap0, then its arguments.",
+        )
+    if _comma and not _ARGS.fullmatch(args):
+        _refuse(text, "its arguments are empty or hold blanks or unprintable characters", "Write key=value,key=value.")
+    device = Devargs(bus or "vdev", name, args)
+    if len(name) > MAX_NAME:
+        _refuse(text, "its name has %d characters, DPDK takes %d" % (len(name), MAX_NAME), "Shorten the name.")
+    if len(device.wire) > MAX_WIRE:
+        _refuse(
+            text,
+            "with its bus it has %d bytes, DPDK takes %d and would cut the rest" % (len(device.wire), MAX_WIRE),
+            "Shorten the arguments, for instance the paths in them.",
+        )
+    return device
+
+
+def of_port(port_name: str) -> Devargs:
+    """The device that a port of that name belongs to, as far as the name tells.
+
+    Representors and further ports of a PCI device carry its address in their names
+    (``0000:03:00.0_representor_vf0``); a virtual device's port has the device's own name.
+    """
+    match = _PCI_IN_NAME.search(port_name)
+    return Devargs("pci", match.group(1)) if match else Devargs("vdev", port_name)

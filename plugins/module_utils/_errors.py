@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+
+class HotplugError(Exception):
+    """A refusal or a failure that an operator can act on.
+
+    ``reason`` is a stable word for programs, ``message`` says what is wrong and where, ``way_out`` what to do
+    about it. ``app`` (file prefix), ``device`` and further fields name what it is about.
+    """
+
+    def __init__(
+        self, reason: str, message: str, *, way_out: str = "", app: str = "", device: str = "", **fields: t.Any
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.way_out = way_out
+        self.app = app
+        self.device = device
+        self.fields = fields
+
+    def __str__(self) -> str:
+        where = " of ".join(
+            name
+            for name in (
+                "device '%s'" % self.device if self.device and self.device not in self.message else "",
+                "application '%s'" % self.app if self.app and "'%s'" % self.app not in self.message else "",
+            )
+            if name
+        )
+        text = self.message + (" (%s)" % where if where else "")
+        return text + (". " + self.way_out if self.way_out else "")
+
+    def about(self, *, app: str = "", device: str = "") -> "HotplugError":
+        """The same error with the application and the device filled in where they were not known below."""
+        self.app = self.app or app
+        self.device = self.device or device
+        return self
+
+    def result(self) -> "dict[str, t.Any]":
+        """The fields as a module's or the command's failure returns them."""
+        known = {"app": self.app, "device": self.device, "way_out": self.way_out}
+        error = {"reason": self.reason, "message": self.message}
+        error.update({key: value for key, value in known.items() if value})
+        error.update(self.fields)
+        return {"msg": str(self), "error": error}

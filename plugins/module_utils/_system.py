@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+import typing as t
+
+from ._errors import HotplugError
+
+
+class Process(t.NamedTuple):
+    """What /proc/PID/stat tells of a process. ``start_time`` is in clock ticks since boot."""
+
+    pid: int
+    name: str
+    state: str
+    start_time: int
+
+
+class System:
+    """The one seam through which the library reads files and processes; ``root`` makes a tree of one's own the host."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root.rstrip("/")
+        self.boot = time.monotonic()
+
+    def path(self, path: str) -> str:
+        """Where an absolute path of the host is found."""
+        return self.root + path
+
+    def read(self, path: str, limit: int = 1 << 20) -> bytes:
+        """A file's bytes, at most ``limit`` of them; empty when it is not there or not to be read."""
+        try:
+            fd = os.open(self.path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            return b""
+        try:
+            parts = []
+            while limit > 0:
+                part = os.read(fd, min(limit, 1 << 16))
+                if not part:
+                    break
+                parts.append(part)
+                limit -= len(part)
+            return b"".join(parts)
+        except OSError:
+            return b""
+        finally:
+            os.close(fd)
+
+    def link(self, path: str) -> str:
+        """What a symbolic link says; empty when there is none."""
+        try:
+            return os.readlink(self.path(path))
+        except OSError:
+            return ""
+
+    def names(self, path: str) -> t.List[str]:
+        """A directory's entries, sorted; none when it is not there or not to be read."""
+        try:
+            return sorted(os.listdir(self.path(path)))
+        except OSError:
+            return []
+
+    def pids(self) -> t.List[int]:
+        return [int(name) for name in self.names("/proc") if name.isdigit()]
+
+    def process(self, pid: int) -> t.Optional[Process]:
+        """The process, or None when there is none of that pid. Source: proc(5), fields 2, 3 and 22."""
+        text = self.read("/proc/%d/stat" % pid).decode("ascii", "replace")
+        head, _bracket, tail = text.rpartition(")")
+        fields = tail.split()
+        if len(fields) < 20:
+            return None
+        return Process(pid, head.partition("(")[2], fields[0], int(fields[19]))
+
+    def command(self, pid: int) -> t.Tuple[str, ...]:
+        """A process's command line."""
+        words = self.read("/proc/%d/cmdline" % pid).decode("utf-8", "surrogateescape").split("\0")
+        return tuple(words[:-1])
+
+    def uid(self, pid: int) -> int:
+        """The user that a process runs as; -1 when it is gone."""
+        try:
+            return os.stat(self.path("/proc/%d" % pid)).st_uid
+        except OSError:
+            return -1
+
+
+class Directory:
+    """A directory held open by descriptor: nobody can swap it for another between a check and a use.
+
+    ``path`` is refused when it is a symbolic link, when it is writable by all, or when it belongs to a user who is
+    neither root, ourselves nor ``owner``.
+    """
+
+    def __init__(self, path: str, *, owner: int = -1) -> None:
+        self.path = path
+        try:
+            self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as exc:
+            reason = "foreign" if exc.errno in (errno.ELOOP, errno.ENOTDIR) else "unreadable"
+            raise HotplugError(
+                reason,
+                "directory %r cannot be used: %s" % (path, "it is a link" if reason == "foreign" else exc.strerror),
+                way_out="Only a real directory of the application's own is trusted.",
+            ) from exc
+        try:
+            self._check(owner)
+        except HotplugError:
+            os.close(self.fd)
+            raise
+
+    def _check(self, owner: int) -> None:
+        status = os.fstat(self.fd)
+        if status.st_uid not in (0, os.geteuid(), owner):
+            self._refuse("it belongs to user %d" % status.st_uid)
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            self._refuse("everybody may write to it (mode %04o)" % stat.S_IMODE(status.st_mode))
+
+    def _refuse(self, why: str) -> t.NoReturn:
+        raise HotplugError(
+            "foreign",
+            "directory %r is not trusted: %s" % (self.path, why),
+            way_out="Check who made it; remove it or correct its owner and mode.",
+        )
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        os.close(self.fd)
+
+    def child(self, name: str) -> str:
+        """A path for ``name`` that goes through the descriptor, whatever has happened to the names above it.
+
+        It is short as well, so that it fits a socket address (108 bytes, unix(7)).
+        """
+        return "/proc/self/fd/%d/%s" % (self.fd, name)
+
+    def is_socket(self, name: str) -> bool:
+        """Whether ``name`` is a socket itself, not a link to one."""
+        try:
+            return stat.S_ISSOCK(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode)
+        except OSError:
+            return False
+
+    def open(self, name: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, mode, dir_fd=self.fd)
