@@ -38,7 +38,7 @@ class Devargs(t.NamedTuple):
     @property
     def wire(self) -> str:
         """As EAL parses it without guessing the bus: ``vdev:net_pcap0,iface=eth0``."""
-        return "%s:%s" % (self.bus, self.text)
+        return f"{self.bus}:{self.text}"
 
     @property
     def bare(self) -> Devargs:
@@ -56,11 +56,11 @@ def pci_address(text: str) -> str:
     if match is None:
         return ""
     domain, bus, device, function = (int(part or "0", 16) for part in match.groups())
-    return "" if device > 0x1F else "%04x:%02x:%02x.%x" % (domain, bus, device, function)
+    return "" if device > 0x1F else f"{domain:04x}:{bus:02x}:{device:02x}.{function:x}"
 
 
 def _refuse(text: str, why: str, way_out: str) -> t.NoReturn:
-    raise HotplugError("bad_devargs", "device %r: %s" % (text[:160], why), way_out=way_out, device=text[:160])
+    raise HotplugError("bad_devargs", f"device {text[:160]!r}: {why}", way_out=way_out, device=text[:160])
 
 
 def parse(text: str) -> Devargs:
@@ -88,11 +88,11 @@ def parse(text: str) -> Devargs:
         _refuse(text, "its arguments are empty or hold blanks or unprintable characters", "Write key=value,key=value.")
     device = Devargs(bus or "vdev", name, args)
     if len(name) > MAX_NAME:
-        _refuse(text, "its name has %d characters, DPDK takes %d" % (len(name), MAX_NAME), "Shorten the name.")
+        _refuse(text, f"its name has {len(name)} characters, DPDK takes {int(MAX_NAME)}", "Shorten the name.")
     if len(device.wire) > MAX_WIRE:
         _refuse(
             text,
-            "with its bus it has %d bytes, DPDK takes %d and would cut the rest" % (len(device.wire), MAX_WIRE),
+            f"with its bus it has {len(device.wire)} bytes, DPDK takes {int(MAX_WIRE)} and would cut the rest",
             "Shorten the arguments, for instance the paths in them.",
         )
     return device

@@ -32,21 +32,21 @@ class HotplugError(Exception):
         where = " of ".join(
             name
             for name in (
-                "device '%s'" % self.device if self.device and self.device not in self.message else "",
-                "application '%s'" % self.app if self.app and "'%s'" % self.app not in self.message else "",
+                f"device '{self.device}'" if self.device and self.device not in self.message else "",
+                f"application '{self.app}'" if self.app and f"'{self.app}'" not in self.message else "",
             )
             if name
         )
-        text = self.message + (" (%s)" % where if where else "")
+        text = self.message + (f" ({where})" if where else "")
         return text + (". " + self.way_out if self.way_out else "")
 
-    def about(self, *, app: str = "", device: str = "") -> "HotplugError":
+    def about(self, *, app: str = "", device: str = "") -> HotplugError:
         """The same error with the application and the device filled in where they were not known below."""
         self.app = self.app or app
         self.device = self.device or device
         return self
 
-    def result(self) -> "dict[str, t.Any]":
+    def result(self) -> dict[str, t.Any]:
         """The fields as a module's or the command's failure returns them."""
         known = {"app": self.app, "device": self.device, "way_out": self.way_out}
         error = {"reason": self.reason, "message": self.message}

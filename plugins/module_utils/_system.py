@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 import typing as t
+
+from typing_extensions import Self
 
 from ._errors import HotplugError
 
@@ -30,7 +31,6 @@ class System:
 
     def __init__(self, root: str = "/") -> None:
         self.root = root.rstrip("/")
-        self.boot = time.monotonic()
 
     def path(self, path: str) -> str:
         """Where an absolute path of the host is found."""
@@ -63,34 +63,34 @@ class System:
         except OSError:
             return ""
 
-    def names(self, path: str) -> t.List[str]:
+    def names(self, path: str) -> list[str]:
         """A directory's entries, sorted; none when it is not there or not to be read."""
         try:
             return sorted(os.listdir(self.path(path)))
         except OSError:
             return []
 
-    def pids(self) -> t.List[int]:
+    def pids(self) -> list[int]:
         return [int(name) for name in self.names("/proc") if name.isdigit()]
 
-    def process(self, pid: int) -> t.Optional[Process]:
+    def process(self, pid: int) -> Process | None:
         """The process, or None when there is none of that pid. Source: proc(5), fields 2, 3 and 22."""
-        text = self.read("/proc/%d/stat" % pid).decode("ascii", "replace")
+        text = self.read(f"/proc/{int(pid)}/stat").decode("ascii", "replace")
         head, _bracket, tail = text.rpartition(")")
         fields = tail.split()
         if len(fields) < 20:
             return None
         return Process(pid, head.partition("(")[2], fields[0], int(fields[19]))
 
-    def command(self, pid: int) -> t.Tuple[str, ...]:
+    def command(self, pid: int) -> tuple[str, ...]:
         """A process's command line."""
-        words = self.read("/proc/%d/cmdline" % pid).decode("utf-8", "surrogateescape").split("\0")
+        words = self.read(f"/proc/{int(pid)}/cmdline").decode("utf-8", "surrogateescape").split("\0")
         return tuple(words[:-1])
 
     def uid(self, pid: int) -> int:
         """The user that a process runs as; -1 when it is gone."""
         try:
-            return os.stat(self.path("/proc/%d" % pid)).st_uid
+            return os.stat(self.path(f"/proc/{int(pid)}")).st_uid
         except OSError:
             return -1
 
@@ -98,53 +98,46 @@ class System:
 class Directory:
     """A directory held open by descriptor: nobody can swap it for another between a check and a use.
 
-    ``path`` is refused when it is a symbolic link, when it is writable by all, or when it belongs to a user who is
-    neither root, ourselves nor ``owner``.
+    It is no symbolic link itself; below ``parent`` no name on the way is one either.
     """
 
-    def __init__(self, path: str, *, owner: int = -1) -> None:
-        self.path = path
+    def __init__(self, path: str, *, parent: Directory | None = None) -> None:
+        self.path: str = f"{parent.path}/{path}" if parent else path
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self.fd: int = os.open(path, flags, dir_fd=parent.fd if parent else None)
         except OSError as exc:
-            reason = "foreign" if exc.errno in (errno.ELOOP, errno.ENOTDIR) else "unreadable"
+            foreign = exc.errno in (errno.ELOOP, errno.ENOTDIR)
             raise HotplugError(
-                reason,
-                "directory %r cannot be used: %s" % (path, "it is a link" if reason == "foreign" else exc.strerror),
+                "foreign" if foreign else "unreadable",
+                f"directory {self.path!r} cannot be used: {'it is a link' if foreign else exc.strerror}",
                 way_out="Only a real directory of the application's own is trusted.",
             ) from exc
-        try:
-            self._check(owner)
-        except HotplugError:
-            os.close(self.fd)
-            raise
 
-    def _check(self, owner: int) -> None:
+    def distrust(self, owner: int) -> str:
+        """Why the directory is not to be trusted as one of user ``owner``, of root or of ourselves; empty if it is."""
         status = os.fstat(self.fd)
         if status.st_uid not in (0, os.geteuid(), owner):
-            self._refuse("it belongs to user %d" % status.st_uid)
+            return f"{self.path} belongs to user {int(status.st_uid)}"
         if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-            self._refuse("everybody may write to it (mode %04o)" % stat.S_IMODE(status.st_mode))
+            return f"everybody may write to {self.path} (mode {stat.S_IMODE(status.st_mode):04o})"
+        return ""
 
-    def _refuse(self, why: str) -> t.NoReturn:
-        raise HotplugError(
-            "foreign",
-            "directory %r is not trusted: %s" % (self.path, why),
-            way_out="Check who made it; remove it or correct its owner and mode.",
-        )
-
-    def __enter__(self) -> Directory:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         os.close(self.fd)
+
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self.fd))
 
     def child(self, name: str) -> str:
         """A path for ``name`` that goes through the descriptor, whatever has happened to the names above it.
 
         It is short as well, so that it fits a socket address (108 bytes, unix(7)).
         """
-        return "/proc/self/fd/%d/%s" % (self.fd, name)
+        return f"/proc/self/fd/{int(self.fd)}/{name}"
 
     def is_socket(self, name: str) -> bool:
         """Whether ``name`` is a socket itself, not a link to one."""

@@ -12,7 +12,6 @@ import select
 import socket
 import struct
 import time
-import typing as t
 
 from .._errors import HotplugError
 from .._system import Directory
@@ -44,7 +43,7 @@ def pack(size: int, kind: int, devargs: str) -> bytes:
     """
     text = devargs.encode("ascii")
     if len(text) > 127:
-        raise ValueError("devargs have %d bytes, the message holds 127" % len(text))
+        raise ValueError(f"devargs have {len(text)} bytes, the message holds 127")
     body = _PARAM.pack(kind, text, 0)
     head = _HEAD.pack(_REQUEST, _ACTION, len(body), 0)
     if size == 340:
@@ -52,7 +51,7 @@ def pack(size: int, kind: int, devargs: str) -> bytes:
     return (head + body).ljust(size, b"\0")
 
 
-def unpack(size: int, data: bytes) -> t.Optional[t.Tuple[int, int]]:
+def unpack(size: int, data: bytes) -> tuple[int, int] | None:
     """(type, result) of a datagram that answers one of ours; None for anything else."""
     if len(data) != size:
         return None
@@ -78,9 +77,9 @@ class Primary:
         if facts is None:
             raise HotplugError(
                 "unknown_release",
-                "the message layout of DPDK %s is not known" % release,
-                way_out="Known are %s; a wrong length would end the application's multi-process thread. "
-                "Use channel 'eal', or a newer version of this collection." % ", ".join(releases.known()),
+                f"the message layout of DPDK {release} is not known",
+                way_out="Known are {}; a wrong length would end the application's multi-process thread. "
+                "Use channel 'eal', or a newer version of this collection.".format(", ".join(releases.known())),
             )
         self._size = facts.message_size
         self._directory = directory
@@ -108,18 +107,18 @@ class Primary:
             raise
         return True
 
-    def secondaries(self) -> t.List[str]:
+    def secondaries(self) -> list[str]:
         """The socket names of the secondaries, dead ones' leftovers included."""
-        return [name for name in os.listdir(self._directory.fd) if name.startswith(_PRIMARY + "_")]
+        return [name for name in self._directory.names() if name.startswith(_PRIMARY + "_")]
 
     def _request(self, name: str, kind: int, devargs: str, timeout: float) -> int:
         if not self._directory.is_socket(name):
             raise HotplugError(
                 "no_mp_socket",
-                "%s/%s is not a socket" % (self._directory.path, name),
+                f"{self._directory.path}/{name} is not a socket",
                 way_out="The application was started without shared files, or is gone.",
             )
-        ours = "%s%d_%s" % (_OURS, os.getpid(), os.urandom(4).hex())
+        ours = f"{_OURS}{int(os.getpid())}_{os.urandom(4).hex()}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
             self._bind(connection, ours)
             try:
@@ -130,7 +129,7 @@ class Primary:
 
     def _bind(self, connection: socket.socket, ours: str) -> None:
         # The primary answers to the very text of this address, so that it has to hold in its view of the file system.
-        path = "%s/%s" % (self._directory.path, ours)
+        path = f"{self._directory.path}/{ours}"
         user = os.geteuid()
         if user == 0 != self._uid:
             os.seteuid(self._uid)
@@ -139,7 +138,7 @@ class Primary:
         except OSError as exc:
             raise HotplugError(
                 "no_reply_socket",
-                "no reply socket can be made in %s: %s" % (self._directory.path, exc.strerror or exc),
+                f"no reply socket can be made in {self._directory.path}: {exc.strerror or exc}",
                 way_out="Run as the application's user or as root; the path may have 107 characters at most.",
             ) from exc
         finally:
@@ -166,8 +165,8 @@ class Primary:
         watch = _pidfd(self._pid)
         try:
             while True:
-                ready = select.select([connection, *watch], [], [], max(0.0, end - time.monotonic()))[0]
-                if connection in ready:
+                ready = select.select([connection.fileno(), *watch], [], [], max(0.0, end - time.monotonic()))[0]
+                if connection.fileno() in ready:
                     answer = unpack(self._size, connection.recv(self._size + 1))
                     if answer is not None and answer[0] == _REPLY:
                         return answer[1]
@@ -186,19 +185,19 @@ class Primary:
     def _timeout(self, timeout: float) -> HotplugError:
         return HotplugError(
             "timeout",
-            "no answer from the application within %.0f s" % timeout,
+            f"no answer from the application within {timeout:.0f} s",
             way_out="Whether it acted is not known from this; look at its ports and at its log.",
         )
 
     def _gone(self) -> HotplugError:
         return HotplugError(
             "primary_gone",
-            "the application ended while it was asked (pid %d)" % self._pid,
+            f"the application ended while it was asked (pid {int(self._pid)})",
             way_out="Start it again and repeat: what is attached already is left alone.",
         )
 
 
-def _pidfd(pid: int) -> t.List[int]:
+def _pidfd(pid: int) -> list[int]:
     """A descriptor that becomes readable when the process ends; none where the kernel or the pid gives none."""
     try:
         return [os.pidfd_open(pid)]

@@ -28,10 +28,10 @@ class Release(t.NamedTuple):
     candidate: int = -1
 
     def __str__(self) -> str:
-        text = "%02d.%02d" % self[:2]
+        text = f"{self.year:02d}.{self.month:02d}"
         if self.minor:
-            text += ".%d" % self.minor
-        return text + ("-rc%d" % self.candidate if self.candidate >= 0 else "")
+            text += f".{int(self.minor)}"
+        return text + (f"-rc{int(self.candidate)}" if self.candidate >= 0 else "")
 
 
 class Facts(t.NamedTuple):
@@ -46,7 +46,7 @@ class Facts(t.NamedTuple):
     message_size: int
     port_info: bool
     shown_on: str
-    defects: t.Tuple[str, ...]
+    defects: tuple[str, ...]
 
 
 _SECONDARY_TELEMETRY = "secondary processes serve telemetry too, under the primary's prefix"
@@ -55,10 +55,10 @@ _CUT = "devargs over 127 bytes are cut without a word"
 
 # lib/eal/common/hotplug_mp.h and eal_common_proc.c: struct mp_msg_internal less its descriptors. 340 since
 # rte_mp_msg.param is aligned to 8 bytes (25.11). ABI_VERSION gives the soname; git grep of each tag the endpoints.
-_RELEASES: t.Dict[t.Tuple[int, int], Facts] = {}
+_RELEASES: dict[tuple[int, int], Facts] = {}
 
 
-def _enter(names: str, soname: int, size: int, port_info: bool, shown_on: t.Dict[str, str], *defects: str) -> None:
+def _enter(names: str, soname: int, size: int, port_info: bool, shown_on: dict[str, str], *defects: str) -> None:
     for name in names.split():
         year, _dot, month = name.partition(".")
         _RELEASES[int(year), int(month)] = Facts(soname, size, port_info, shown_on.get(name, ""), defects)
@@ -74,17 +74,17 @@ _enter("25.11 26.03", 26, 340, True, {"25.11": "25.11.4"}, _IPC_THREAD_ENDS, _CU
 _enter("26.07", 26, 340, True, {}, _IPC_THREAD_ENDS)
 
 
-def facts(release: Release) -> t.Optional[Facts]:
+def facts(release: Release) -> Facts | None:
     """The facts of a release; None for one that is not in the table, which includes every release candidate."""
     return _RELEASES.get((release.year, release.month)) if release.candidate < 0 else None
 
 
-def known() -> t.List[str]:
+def known() -> list[str]:
     """The releases in the table, oldest first."""
-    return ["%02d.%02d" % key for key in sorted(_RELEASES)]
+    return [str(Release(*key)) for key in sorted(_RELEASES)]
 
 
-def parse(text: str) -> t.Optional[Release]:
+def parse(text: str) -> Release | None:
     """The release that a version text names, as ``rte_version()`` or the telemetry banner give it."""
     match = _TEXT.fullmatch(text.strip())
     if match is None:
@@ -93,7 +93,7 @@ def parse(text: str) -> t.Optional[Release]:
     return Release(int(year), int(month), int(minor or 0), -1 if candidate is None else int(candidate))
 
 
-def of_config(head: bytes) -> t.Optional[Release]:
+def of_config(head: bytes) -> Release | None:
     """The release in the first 8 bytes of ``<runtime>/<prefix>/config``; None when they are not DPDK's.
 
     Source: struct rte_mem_config (lib/eal/common/eal_memcfg.h), RTE_VERSION (lib/eal/include/rte_version.h).

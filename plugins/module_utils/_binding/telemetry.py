@@ -14,6 +14,8 @@ import struct
 import time
 import typing as t
 
+from typing_extensions import Self
+
 from .._errors import HotplugError
 from .._system import Directory
 
@@ -36,16 +38,16 @@ class Telemetry:
     """
 
     def __init__(self, directory: Directory, name: str, *, deadline: float = 3.0) -> None:
-        self._path = "%s/%s" % (directory.path, name)
+        self._path = f"{directory.path}/{name}"
         self._end = time.monotonic() + deadline
         if not directory.is_socket(name):
-            raise HotplugError("telemetry", "telemetry %s is not a socket" % self._path, way_out=_WAY_OUT)
+            raise HotplugError("telemetry", f"telemetry {self._path} is not a socket", way_out=_WAY_OUT)
         banner = self._connect(directory.child(name))
         self.version = str(banner.get("version", ""))
         self.pid = _integer(banner.get("pid"))
         self._limit = min(_integer(banner.get("max_output_len")) or _MAX_OUTPUT, _MAX_OUTPUT) + 1024
 
-    def _connect(self, path: str) -> t.Dict[str, t.Any]:
+    def _connect(self, path: str) -> dict[str, t.Any]:
         for attempt in range(_RETRIES + 1):
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
             self._limit = 4096
@@ -62,18 +64,18 @@ class Telemetry:
             except OSError as exc:
                 self._socket.close()
                 hung = isinstance(exc, (socket.timeout, BlockingIOError))
-                raise self._error("does not answer" if hung else "refuses: %s" % exc.strerror) from exc
+                raise self._error("does not answer" if hung else f"refuses: {exc.strerror}") from exc
             except HotplugError:
                 self._socket.close()
                 raise
-        raise self._error("is full: it serves 10 clients and closed our connection %d times" % (_RETRIES + 1))
+        raise self._error(f"is full: it serves 10 clients and closed our connection {int(_RETRIES + 1)} times")
 
-    def ask(self, *requests: str) -> t.List[t.Any]:
+    def ask(self, *requests: str) -> list[t.Any]:
         """The answers to the requests, in order; None where the application knows no answer.
 
         All requests are sent at once, the answers read after: the server answers in order.
         """
-        answers: t.List[t.Any] = []
+        answers: list[t.Any] = []
         for first in range(0, len(requests), _WINDOW):
             window = requests[first : first + _WINDOW]
             for request in window:
@@ -82,14 +84,14 @@ class Telemetry:
                 answer = self._object(self._receive(request))
                 command = request.partition(",")[0]
                 if command not in answer:
-                    raise self._error("answered %s with something else" % request)
+                    raise self._error(f"answered {request} with something else")
                 answers.append(answer[command])
         return answers
 
     def close(self) -> None:
         self._socket.close()
 
-    def __enter__(self) -> Telemetry:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -106,37 +108,37 @@ class Telemetry:
         try:
             self._socket.send(request.encode("ascii"))
         except OSError as exc:
-            raise self._error("broke off at %s" % request) from exc
+            raise self._error(f"broke off at {request}") from exc
 
     def _receive(self, what: str) -> bytes:
         ready, _none, _none = select.select([self._socket], [], [], self._left())
         if not ready:
-            raise self._error("does not answer in time (%s)" % what)
+            raise self._error(f"does not answer in time ({what})")
         try:
             data = self._socket.recv(self._limit + 1, socket.MSG_DONTWAIT)
         except ConnectionResetError:
             data = b""
         except OSError as exc:
-            raise self._error("broke off at %s: %s" % (what, exc.strerror)) from exc
+            raise self._error(f"broke off at {what}: {exc.strerror}") from exc
         if not data:
             if what == "the banner":
                 raise _Full()
-            raise self._error("broke off at %s" % what)
+            raise self._error(f"broke off at {what}")
         if len(data) > self._limit:
-            raise self._error("answers without end (%s)" % what)
+            raise self._error(f"answers without end ({what})")
         return data
 
-    def _object(self, data: bytes) -> t.Dict[str, t.Any]:
+    def _object(self, data: bytes) -> dict[str, t.Any]:
         try:
             value = json.loads(data.decode("utf-8", "replace"))
         except (ValueError, RecursionError) as exc:
-            raise self._error("does not answer in JSON: %r" % data[:60]) from exc
+            raise self._error(f"does not answer in JSON: {data[:60]!r}") from exc
         if not isinstance(value, dict):
-            raise self._error("does not answer with an object: %r" % data[:60])
+            raise self._error(f"does not answer with an object: {data[:60]!r}")
         return value
 
     def _error(self, what: str) -> HotplugError:
-        return HotplugError("telemetry", "telemetry %s %s" % (self._path, what), way_out=_WAY_OUT)
+        return HotplugError("telemetry", f"telemetry {self._path} {what}", way_out=_WAY_OUT)
 
 
 _WAY_OUT = "Check the application that should serve it, or restart it."

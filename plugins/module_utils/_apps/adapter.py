@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._devices import Devargs
+from .._errors import HotplugError
+from .._system import System
+from .app import App, Reach
+
+# What may have been done although it was answered with an error: the state is read on before anything is decided.
+UNKNOWN_OUTCOME = ("timeout", "secondary_failed")
+
+
+class Adapter(t.Protocol):
+    """How one kind of running application is told to attach and detach devices.
+
+    Every method raises HotplugError. Whether an act took effect is decided by the ports that are there afterwards.
+    """
+
+    name: str
+    channel: str
+    verbs: frozenset[str]
+
+    def precheck(self) -> None:
+        """Refuse whatever can be refused before the first change."""
+
+    def attach(self, device: Devargs) -> None: ...
+
+    def detach(self, device: Devargs, port_ids: t.Sequence[int]) -> None:
+        """Detach the device, which has these ports; they are stopped, or the operator has forced it."""
+
+    def start(self, port_id: int) -> None: ...
+
+    def stop(self, port_id: int) -> None: ...
+
+    def settle(self) -> bool:
+        """After an unknown outcome: wait until the application is done with it; False if it does not get there."""
+
+    def close(self) -> None: ...
+
+
+def reaches(app: App, system: System) -> list[Reach]:
+    """Every adapter and channel, the preferred one first, and whether it reaches the application."""
+    from .multiprocess import reach as multiprocess
+    from .testpmd import reach as testpmd
+
+    return testpmd(app, system) + multiprocess(app, system)
+
+
+def choose(app: App, system: System, *, adapter: str = "auto", channel: str = "auto") -> Reach:
+    """The first usable one of those asked for; an error that says what stands in the way of each if there is none."""
+    asked = [
+        one
+        for one in reaches(app, system)
+        if adapter in ("auto", one.adapter) and (channel in ("auto", one.channel) or not one.channel)
+    ]
+    for one in asked:
+        if one.usable:
+            return one
+    ways = "; ".join(f"{one.adapter}{' ' if one.channel else ''}{one.channel}: {one.reason}" for one in asked)
+    raise HotplugError(
+        "unreachable",
+        f"application '{app.prefix}' (pid {app.pid}) cannot be reached: {ways or f'no adapter {adapter} {channel}'}",
+        way_out="Start it in a way that one of these can reach, or choose another adapter or channel.",
+        app=app.prefix,
+    )
+
+
+def connect(app: App, reach: Reach, system: System, *, timeout: float) -> Adapter:
+    """The adapter of that name and channel for the application; nothing is asked of it yet. Seconds."""
+    if reach.adapter == "testpmd":
+        from .testpmd import Testpmd
+
+        return Testpmd(app, timeout=timeout)
+    from .multiprocess import Multiprocess
+
+    return Multiprocess(app, reach.channel, system, timeout=timeout)

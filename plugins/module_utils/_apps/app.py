@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._binding.releases import Release
+
+
+class App(t.NamedTuple):
+    """One DPDK application as it was found on the host.
+
+    ``runtime_dir``: the directory above its own, ``/var/run/dpdk``; ``root``: empty, or ``/proc/PID/root`` for an
+    application in a mount namespace of its own. ``pid`` is 0 for the leftovers of a dead one, ``start_time`` is in clock
+    ticks since boot. ``telemetry`` is the name of its socket, ``telemetry_error`` says why it could not be read.
+    ``distrust`` says why its directory is not to be trusted, ``eal_params`` is None where nothing tells them.
+    """
+
+    prefix: str
+    runtime_dir: str
+    root: str = ""
+    pid: int = 0
+    uid: int = -1
+    start_time: int = 0
+    name: str = ""
+    command: tuple[str, ...] = ()
+    release: Release | None = None
+    version: str = ""
+    eal_params: tuple[str, ...] | None = None
+    telemetry: str = ""
+    telemetry_error: str = ""
+    shared: bool = False
+    mp_socket: bool = False
+    distrust: str = ""
+    secondaries: tuple[int, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        return self.pid > 0
+
+    @property
+    def directory(self) -> str:
+        """Its own directory, as it is found from here."""
+        return f"{self.root}{self.runtime_dir}/{self.prefix}"
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """Its EAL parameters, or its whole command line where telemetry does not tell them."""
+        return self.command if self.eal_params is None else self.eal_params
+
+    def has_option(self, *options: str) -> bool:
+        """Whether it was started with one of these EAL options."""
+        return any(word.partition("=")[0] in options for word in self.params)
+
+    def option_values(self, *options: str) -> list[str]:
+        """The values of an EAL option, written as ``--vdev X``, ``--vdev=X``, ``-a X`` or ``-aX``."""
+        values: list[str] = []
+        words = iter(self.params)
+        for word in words:
+            if word in options:
+                values.extend(value for value in (next(words, None),) if value is not None)
+            for option in options:
+                joined = option + "=" if option.startswith("--") else option
+                if word.startswith(joined) and word != option:
+                    values.append(word[len(joined) :])
+        return values
+
+
+class Port(t.NamedTuple):
+    """One ethdev port of an application, as telemetry ``/ethdev/info`` tells it.
+
+    ``numa_node`` is -1 where the device has none. ``owned``: another device or the application keeps it to itself
+    (rte_eth_dev_owner_set), so that /ethdev/list leaves it out.
+    """
+
+    port_id: int
+    name: str
+    owned: bool
+    mac: str
+    numa_node: int
+    configured: bool
+    started: bool
+
+
+class Reach(t.NamedTuple):
+    """Whether an adapter, by a channel, reaches an application; ``reason`` says why not, ``verbs`` what it can do."""
+
+    adapter: str
+    channel: str
+    usable: bool
+    reason: str
+    verbs: tuple[str, ...]

@@ -1,0 +1,233 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+import typing as t
+
+from .._binding import releases
+from .._binding.telemetry import Telemetry
+from .._errors import HotplugError
+from .._system import Directory, System
+from .app import App
+
+# What EAL calls its interrupt thread, which every EAL process has (lib/eal/linux/eal_interrupts.c; since 23.11 "dpdk-").
+_EAL_THREADS = (b"eal-intr-thread\n", b"dpdk-intr\n")
+_SOCKET_DIR = re.compile(r"(/\S*/dpdk)/[^/\s]+/(?:dpdk_telemetry\.v2(?::\d+)?|mp_socket)")
+# eal_mp_socket_path() and open_socket_fd() (lib/eal/common/eal_common_proc.c): mp_socket_<pid>_<tsc>.
+_SECONDARY = re.compile(r"mp_socket_(\d{1,10})_[0-9a-f]+")
+_TELEMETRY = re.compile(r"dpdk_telemetry\.v2(?::\d+)?")
+# struct flock of fcntl(2), with a write lock over the whole file, as lockf(fd, F_TEST, 0) asks.
+_FLOCK = struct.Struct("hhqqi4x")
+_PREFIX = re.compile(r"[A-Za-z0-9_.+:@-]{1,64}")
+
+
+def check_prefix(prefix: str) -> str:
+    """The file prefix, refused when it could be more than the name of a directory entry."""
+    if not _PREFIX.fullmatch(prefix) or prefix in (".", ".."):
+        raise HotplugError(
+            "bad_prefix",
+            f"file prefix {prefix[:80]!r} is not a name",
+            way_out="It may hold letters, digits and _ . + : @ -, 64 characters at most, and is never a path.",
+        )
+    return prefix
+
+
+def runtime_dirs(system: System, sockets: str) -> list[str]:
+    """Where EAL puts its runtime directories, each once: the standard places, and those of living sockets.
+
+    Source: eal_create_runtime_dir() (lib/eal/unix/eal_filesystem.c): $RUNTIME_DIRECTORY, /var/run for root,
+    $XDG_RUNTIME_DIR, /tmp.
+    """
+    places = ["/var/run/dpdk", "/tmp/dpdk"]
+    places += [f"/run/user/{name}/dpdk" for name in system.names("/run/user")]
+    places += [f"/run/{name}/dpdk" for name in system.names("/run")]
+    places += [match.group(1) for match in _SOCKET_DIR.finditer(sockets)]
+    real: dict[tuple[int, int], str] = {}
+    for place in places:
+        try:
+            status = os.stat(system.path(place), follow_symlinks=True)
+        except OSError:
+            continue
+        real.setdefault((status.st_dev, status.st_ino), place)
+    return list(real.values())
+
+
+class _View(t.NamedTuple):
+    """The file system as one mount namespace shows it; ``pid`` is a process in it, 0 for our own."""
+
+    root: str
+    pid: int
+
+
+def find(system: System, *, runtime_dir: str = "") -> list[App]:
+    """Every DPDK application on the host, dead ones' leftovers too, by directory and prefix.
+
+    Where ``runtime_dir`` is given, only those below it. Nothing is changed, and no application is trusted:
+    who holds a file or a socket is what the kernel says.
+    """
+    eal = _eal_processes(system)
+    ours = system.link("/proc/self/ns/mnt")
+    views = {ours: _View("", 0)}
+    for pid in eal:
+        views.setdefault(system.link(f"/proc/{int(pid)}/ns/mnt") or ours, _View(f"/proc/{int(pid)}/root", pid))
+    sockets = _sockets(system, eal)
+    apps: list[App] = []
+    for view in views.values():
+        inside = System(system.root + view.root)
+        for place in [runtime_dir] if runtime_dir else runtime_dirs(inside, sockets):
+            apps += _below(system, view, place)
+    if not runtime_dir:
+        apps += _unlisted(system, eal, apps)
+    return sorted(apps, key=lambda app: (app.runtime_dir, app.prefix, not app.running, app.pid))
+
+
+def _eal_processes(system: System) -> list[int]:
+    return [pid for pid in system.pids() if _is_eal(system, pid)]
+
+
+def _is_eal(system: System, pid: int) -> bool:
+    tasks = f"/proc/{int(pid)}/task"
+    try:
+        # Each thread is a directory: two links more than threads (proc(5)); EAL has several threads.
+        if os.stat(system.path(tasks)).st_nlink == 3:
+            return False
+    except OSError:
+        return False
+    return any(system.read(f"{tasks}/{task}/comm", 64) in _EAL_THREADS for task in system.names(tasks))
+
+
+def _sockets(system: System, eal: t.Sequence[int]) -> str:
+    """The unix sockets of every network namespace with a DPDK application, and of ours."""
+    tables = {system.link("/proc/self/ns/net"): "/proc/self/net/unix"}
+    for pid in eal:
+        tables.setdefault(system.link(f"/proc/{int(pid)}/ns/net"), f"/proc/{int(pid)}/net/unix")
+    return "\n".join(system.read(table, 1 << 24).decode("utf-8", "replace") for table in tables.values())
+
+
+def _below(system: System, view: _View, place: str) -> list[App]:
+    try:
+        with Directory(system.path(view.root + place)) as above:
+            return [app for name in above.names() for app in _in(system, view, place, name, above)]
+    except HotplugError as error:
+        if error.reason == "unreadable":
+            return []
+        return [App("", place, view.root, distrust=error.message)]
+
+
+def _in(system: System, view: _View, place: str, prefix: str, above: Directory) -> list[App]:
+    if not _PREFIX.fullmatch(prefix):
+        return []
+    app = App(prefix, place, view.root)
+    try:
+        with Directory(prefix, parent=above) as directory:
+            names = directory.names()
+            app = app._replace(
+                mp_socket="mp_socket" in names and directory.is_socket("mp_socket"),
+                secondaries=tuple(int(match.group(1)) for match in map(_SECONDARY.fullmatch, names) if match),
+            )
+            owner, release = _config(directory) if "config" in names else (0, None)
+            served = [_ask(directory, name, app) for name in names if _TELEMETRY.fullmatch(name)]
+            return [_describe(system, found, directory, above) for found in _combine(app, owner, release, served)]
+    except HotplugError as error:
+        return [] if error.reason == "unreadable" else [app._replace(distrust=error.message)]
+
+
+def _config(directory: Directory) -> tuple[int, releases.Release | None]:
+    """(pid of the living primary or 0, release) of a ``config`` file. The file outlives its primary, the lock does not."""
+    try:
+        fd = directory.open("config")
+    except OSError:
+        return 0, None
+    try:
+        return _lock_owner(fd), releases.of_config(os.read(fd, 8))
+    finally:
+        os.close(fd)
+
+
+def _lock_owner(fd: int) -> int:
+    answer = fcntl.fcntl(fd, fcntl.F_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    kind, _whence, _start, _length, pid = _FLOCK.unpack(answer)
+    return 0 if kind == fcntl.F_UNLCK else int(pid)
+
+
+def _ask(directory: Directory, name: str, app: App) -> App:
+    """The application behind a telemetry socket; pid 0 when nobody serves it."""
+    app = app._replace(telemetry=name)
+    try:
+        with Telemetry(directory, name) as session:
+            app = app._replace(pid=session.peer_pid, version=session.version, release=releases.parse(session.version))
+            (params,) = session.ask("/eal/params")
+    except HotplugError as error:
+        return app._replace(telemetry_error=error.message)
+    words = tuple(str(word) for word in params) if isinstance(params, list) else None
+    return app._replace(eal_params=words)
+
+
+def _combine(app: App, owner: int, release: releases.Release | None, served: list[App]) -> list[App]:
+    """The applications of one directory: the one that holds its lock, and those that run in memory only."""
+    living = [one for one in served if one.pid and one.pid != owner]
+    primary = [
+        one._replace(
+            pid=owner, shared=True, release=release, telemetry_error=one.telemetry_error or _other(one, release)
+        )
+        for one in served
+        if owner and one.pid == owner
+    ]
+    if owner and not primary:
+        # Its socket may be held by another, or does not answer at all: that is said, and nothing is taken from it.
+        silent = next((one for one in served if not one.pid), app)
+        error = silent.telemetry_error or f"no telemetry socket of pid {int(owner)}"
+        primary = [app._replace(pid=owner, shared=True, release=release, telemetry_error=error)]
+    if primary or living:
+        return primary + living
+    return [app._replace(release=release)]
+
+
+def _other(app: App, release: releases.Release | None) -> str:
+    if app.release == release:
+        return ""
+    return f"telemetry says DPDK {app.release or app.version}, the application's config file {release}"
+
+
+def _describe(system: System, app: App, directory: Directory, above: Directory) -> App:
+    if not app.running:
+        return app._replace(mp_socket=False, telemetry="", telemetry_error="", secondaries=())
+    process = system.process(app.pid)
+    if process is None:
+        return app._replace(pid=0)
+    uid = system.uid(app.pid)
+    return app._replace(
+        uid=uid,
+        start_time=process.start_time,
+        name=process.name,
+        command=system.command(app.pid),
+        version=app.version or (f"DPDK {app.release}" if app.release else ""),
+        mp_socket=app.mp_socket and app.shared,
+        secondaries=tuple(pid for pid in app.secondaries if system.process(pid)) if app.shared else (),
+        distrust=above.distrust(uid) or directory.distrust(uid),
+    )
+
+
+def _unlisted(system: System, eal: t.Sequence[int], apps: t.Sequence[App]) -> list[App]:
+    """The EAL processes that no directory led to: started with neither shared files nor telemetry."""
+    seen = {pid for app in apps for pid in (app.pid, *app.secondaries)}
+    found = []
+    for pid in eal:
+        process = system.process(pid)
+        if pid in seen or process is None:
+            continue
+        app = App("", "", "", pid, system.uid(pid), process.start_time, process.name, system.command(pid))
+        if "secondary" in app.option_values("--proc-type"):
+            continue
+        prefix = (app.option_values("--file-prefix") or ["rte"])[-1]
+        found.append(app._replace(prefix=prefix, telemetry_error="it serves no telemetry"))
+    return found

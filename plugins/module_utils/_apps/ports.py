@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._binding.telemetry import Telemetry
+from .._errors import HotplugError
+from .._system import Directory
+from .app import App, Port
+
+# RTE_MAX_ETHPORTS is 32 unless DPDK was built otherwise (config/rte_config.h): look on while a block is not empty at its end.
+_BLOCK = 32
+_MAX_PORTS = 1024
+# lib/ethdev/ethdev_driver.h: enum rte_eth_dev_state, RTE_ETH_DEV_UNUSED.
+_UNUSED = 0
+
+
+class Ports:
+    """The ports of one running application, read through its telemetry as often as needed."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def read(self) -> list[Port]:
+        """All ports, by port id, those owned by another device included."""
+        with self._session() as session:
+            (listed,) = session.ask("/ethdev/list")
+            ports: list[Port] = []
+            for first in range(0, _MAX_PORTS, _BLOCK):
+                block = _read(session, range(first, first + _BLOCK), set(listed or ()))
+                ports += block
+                if not block:
+                    break
+            return ports
+
+    def again(self, port_ids: t.Iterable[int]) -> list[Port]:
+        """Those of the ports that are still there, read afresh. ``owned`` is not looked at."""
+        with self._session() as session:
+            return _read(session, port_ids, set(port_ids))
+
+    def _session(self) -> Telemetry:
+        if not self._app.telemetry or self._app.telemetry_error:
+            raise HotplugError("telemetry", self._app.telemetry_error or "it serves no telemetry", app=self._app.prefix)
+        with Directory(self._app.root + self._app.runtime_dir) as above, Directory(self._app.prefix, parent=above) as own:
+            session = Telemetry(own, self._app.telemetry)
+        if session.peer_pid != self._app.pid:
+            session.close()
+            raise HotplugError(
+                "primary_gone",
+                f"its telemetry is served by pid {session.peer_pid}, not by pid {self._app.pid} any more",
+                way_out="It was restarted meanwhile; run again.",
+                app=self._app.prefix,
+            )
+        return session
+
+
+def _read(session: Telemetry, port_ids: t.Iterable[int], listed: set[t.Any]) -> list[Port]:
+    answers = session.ask(*(f"/ethdev/info,{port_id}" for port_id in port_ids))
+    return [
+        _port(info, listed) for info in answers if isinstance(info, dict) and info.get("name") and info.get("state") != _UNUSED
+    ]
+
+
+def _port(info: dict[str, t.Any], listed: set[t.Any]) -> Port:
+    port_id, node = int(info["port_id"]), int(info.get("numa_node", -1))
+    return Port(
+        port_id=port_id,
+        name=str(info["name"]),
+        owned=port_id not in listed,
+        mac=str(info.get("mac_addr", "")).lower(),
+        # SOCKET_ID_ANY is -1, which telemetry may give as an unsigned number.
+        numa_node=node if 0 <= node < 1 << 15 else -1,
+        configured=bool(info.get("dev_configured")),
+        started=bool(info.get("dev_started")),
+    )
