@@ -68,19 +68,23 @@ def _absent(reason: str) -> None:
 
 
 @pytest.fixture
-def dpdk_of(tmp_path: Path) -> Iterator[Callable[[str], Dpdk]]:
-    made: dict[str, Dpdk] = {}
+def _beds() -> Iterator[dict[str, Dpdk]]:
+    beds: dict[str, Dpdk] = {}
+    yield beds
+    for bed in beds.values():
+        bed.stop_all()
 
+
+@pytest.fixture
+def dpdk_of(_beds: dict[str, Dpdk]) -> Callable[[str], Dpdk]:
     def get(release: str) -> Dpdk:
         try:
-            return made.setdefault(release, Dpdk(release))
+            return _beds.setdefault(release, Dpdk(release))
         except NotHere as reason:
             _absent(str(reason))
             raise
 
-    yield get
-    for one in made.values():
-        one.stop_all()
+    return get
 
 
 @pytest.fixture
@@ -94,7 +98,7 @@ def host_dpdk(dpdk_of: Callable[[str], Dpdk]) -> Dpdk:
 
 
 @pytest.fixture
-def hugepages() -> Iterator[Callable[[int], None]]:
+def hugepages(_beds: dict[str, Dpdk]) -> Iterator[Callable[[int], None]]:
     with contextlib.ExitStack() as stack:
         def reserve(megabytes: int) -> None:
             try:
@@ -103,6 +107,8 @@ def hugepages() -> Iterator[Callable[[int], None]]:
                 _absent(str(reason))
 
         yield reserve
+        for bed in _beds.values():
+            bed.stop_all()  # a page in use cannot be given back
 
 
 @pytest.fixture

@@ -241,16 +241,19 @@ class Dpdk:
 
 @contextlib.contextmanager
 def reserved_hugepages(megabytes: int) -> Iterator[None]:
-    """Asks the kernel for so many 2 MiB pages on top of what there is, and gives them back."""
+    """Asks the kernel for so many 2 MiB pages on top of what there is, and gives them back; end their users before."""
     knob = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
     before, wanted = int(knob.read_text()), megabytes // 2
     knob.write_text(str(before + wanted))
+    got = int(knob.read_text()) - before
     try:
-        if int(knob.read_text()) < before + wanted:
-            raise NotHere(f"the kernel gave {int(knob.read_text()) - before} of {wanted} hugepages")
+        if got < wanted:
+            raise NotHere(f"the kernel gave {got} of {wanted} hugepages")
         yield
     finally:
-        knob.write_text(str(max(0, int(knob.read_text()) - wanted)))
+        for left in Path("/dev/hugepages").glob("rtemap_*"):
+            left.unlink()  # those of a killed application; this hugetlbfs is the run's own
+        knob.write_text(str(max(0, int(knob.read_text()) - got)))
 
 
 def veth(first: str, second: str) -> None:
