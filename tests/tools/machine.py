@@ -52,3 +52,16 @@ def pythons() -> dict[tuple[int, int], str]:
                 found[3, minor] = str(program)
                 break
     return found
+
+
+def collections() -> Path:
+    """A folder in which the checkout stands as ansible_collections/dpdk/hotplug, for PYTHONPATH and Ansible."""
+    root = cache() / "checkouts" / key(str(REPO))
+    link = root / "ansible_collections" / "dpdk" / "hotplug"
+    if not link.is_symlink():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            link.symlink_to(REPO)
+        except FileExistsError:  # another run was faster
+            pass
+    return root

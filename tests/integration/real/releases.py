@@ -26,6 +26,7 @@ Use it inside tests/tools/isolate.py (conftest.py does that by itself). Standard
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -239,13 +240,21 @@ class Dpdk:
             self.running.pop().stop()
 
 
+def _add_hugepages(pages: int) -> int:
+    """Changes the machine's number of 2 MiB pages; by how many it changed. Several runs of a checkout take turns."""
+    knob = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+    with open(__file__) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = int(knob.read_text())
+        knob.write_text(str(max(0, before + pages)))
+        return int(knob.read_text()) - before
+
+
 @contextlib.contextmanager
 def reserved_hugepages(megabytes: int) -> Iterator[None]:
-    """Asks the kernel for so many 2 MiB pages on top of what there is, and gives them back; end their users before."""
-    knob = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
-    before, wanted = int(knob.read_text()), megabytes // 2
-    knob.write_text(str(before + wanted))
-    got = int(knob.read_text()) - before
+    """Asks the kernel for so many MiB of pages on top of what there is, and gives them back; end their users before."""
+    wanted = megabytes // 2
+    got = _add_hugepages(wanted)
     try:
         if got < wanted:
             raise NotHere(f"the kernel gave {got} of {wanted} hugepages")
@@ -253,7 +262,7 @@ def reserved_hugepages(megabytes: int) -> Iterator[None]:
     finally:
         for left in Path("/dev/hugepages").glob("rtemap_*"):
             left.unlink()  # those of a killed application; this hugetlbfs is the run's own
-        knob.write_text(str(max(0, int(knob.read_text()) - got)))
+        _add_hugepages(-got)
 
 
 def veth(first: str, second: str) -> None:
