@@ -127,6 +127,9 @@ class Directory:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         os.close(self.fd)
 
     def names(self) -> list[str]:

@@ -34,12 +34,24 @@ _SILENT_STATES = {"T": "stopped", "t": "traced", "Z": "dead but not reaped", "X"
 _ATTACH = {
     -1: ("bad_devargs", "its driver refuses it", "Check its arguments; the application's log says more."),
     -2: ("no_such_device", "there is no such device", "Check its name."),
-    -12: ("no_memory", "no memory or no free port slot", "An application has 32 port slots unless it was built otherwise."),
-    -14: ("unknown_driver", "the application has no driver or bus of that name", "Check the name; load the driver (-d)."),
+    -12: (
+        "no_memory",
+        "no memory or no free port slot",
+        "An application has 32 port slots unless it was built otherwise.",
+    ),
+    -14: (
+        "unknown_driver",
+        "the application has no driver or bus of that name",
+        "Check the name; load the driver (-d).",
+    ),
     -17: ("exists", "it is attached already, or half of it is", "Look at the application's log."),
     -19: ("no_such_device", "there is no such device on its bus", "Check the address, and that it was not pulled out."),
     -22: ("bad_devargs", "its arguments are not valid", "Check them against the driver's documentation."),
-    -95: ("not_supported", "no driver of the application takes it", "Bind it to vfio-pci first, and load its driver (-d)."),
+    -95: (
+        "not_supported",
+        "no driver of the application takes it",
+        "Bind it to vfio-pci first, and load its driver (-d).",
+    ),
 }
 _DETACH = {
     -2: ("no_such_device", "the application does not know it", "It was detached meanwhile."),
@@ -67,7 +79,9 @@ def _unreachable(app: App) -> str:
     if app.distrust:
         return app.distrust
     if not app.shared:
-        return "it has no shared files: it was started with --in-memory or --no-shconf, or serves its telemetry elsewhere"
+        return (
+            "it has no shared files: it was started with --in-memory or --no-shconf, or serves its telemetry elsewhere"
+        )
     if app.root:
         return f"it runs in a mount namespace of its own (pid {app.pid}): run the play in its container"
     if os.geteuid() not in (0, app.uid):
@@ -203,5 +217,5 @@ class Multiprocess:
         return True
 
     def close(self) -> None:
-        for directory in (self._directory, self._above):
-            os.close(directory.fd)
+        self._directory.close()
+        self._above.close()

@@ -15,7 +15,7 @@ from .._system import Directory
 from .app import App, Port
 
 # RTE_MAX_ETHPORTS is 32 unless DPDK was built otherwise (config/rte_config.h): look on while a block is not empty at its end.
-_BLOCK = 32
+DEFAULT_SLOTS = 32
 _MAX_PORTS = 1024
 # lib/ethdev/ethdev_driver.h: enum rte_eth_dev_state, RTE_ETH_DEV_UNUSED.
 _UNUSED = 0
@@ -32,8 +32,8 @@ class Ports:
         with self._session() as session:
             (listed,) = session.ask("/ethdev/list")
             ports: list[Port] = []
-            for first in range(0, _MAX_PORTS, _BLOCK):
-                block = _read(session, range(first, first + _BLOCK), set(listed or ()))
+            for first in range(0, _MAX_PORTS, DEFAULT_SLOTS):
+                block = _read(session, range(first, first + DEFAULT_SLOTS), set(listed or ()))
                 ports += block
                 if not block:
                     break
@@ -47,7 +47,10 @@ class Ports:
     def _session(self) -> Telemetry:
         if not self._app.telemetry or self._app.telemetry_error:
             raise HotplugError("telemetry", self._app.telemetry_error or "it serves no telemetry", app=self._app.prefix)
-        with Directory(self._app.root + self._app.runtime_dir) as above, Directory(self._app.prefix, parent=above) as own:
+        with (
+            Directory(self._app.root + self._app.runtime_dir) as above,
+            Directory(self._app.prefix, parent=above) as own,
+        ):
             session = Telemetry(own, self._app.telemetry)
         if session.peer_pid != self._app.pid:
             session.close()
@@ -63,7 +66,9 @@ class Ports:
 def _read(session: Telemetry, port_ids: t.Iterable[int], listed: set[t.Any]) -> list[Port]:
     answers = session.ask(*(f"/ethdev/info,{port_id}" for port_id in port_ids))
     return [
-        _port(info, listed) for info in answers if isinstance(info, dict) and info.get("name") and info.get("state") != _UNUSED
+        _port(info, listed)
+        for info in answers
+        if isinstance(info, dict) and info.get("name") and info.get("state") != _UNUSED
     ]
 
 

@@ -1,0 +1,187 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import typing as t
+
+from .._apps.app import App
+from .._apps.discovery import find
+from .._errors import HotplugError
+from .._system import System
+from . import document
+from .model import DeviceState, Step
+from .plan import predict, view
+from .work import AppWork
+
+
+def converge(
+    desired: t.Any,
+    *,
+    check: bool = False,
+    system: System | None = None,
+    progress: t.Callable[[str], None] | None = None,
+) -> dict[str, t.Any]:
+    """Bring a host into the state of a document: observe, plan, apply, verify. Nothing is changed with ``check``.
+
+    Returns ``changed``, ``warnings`` and ``apps``, for each of the document's applications ``app``, ``ports``, ``actions``
+    and ``diff``. Raises HotplugError; whatever was done before it was undone unless the document says not to, and the
+    error's fields tell: ``actions`` done, ``undone``, ``not_undone``.
+    """
+    specs = document.parse(desired)
+    system = system or System()
+    with contextlib.ExitStack() as stack:
+        found = _find(system, specs)
+        works = [AppWork(spec, system, found, change=not check) for spec in specs]
+        _distinct(works)
+        for work in sorted(works, key=lambda one: one.home):
+            stack.callback(work.close)
+            work.open()
+        plans = [work.plan() for work in works]
+        steps = [(step, work) for work, plan in zip(works, plans) for step in plan.steps]
+        steps.sort(key=lambda one: one[0].phase)
+        if steps and not check:
+            _apply(steps, works, progress)
+        return {
+            "changed": bool(steps),
+            "warnings": [text for plan in plans for text in plan.warnings],
+            "apps": [_result(work, plan.steps, check) for work, plan in zip(works, plans)],
+        }
+
+
+def _find(system: System, specs: t.Sequence[t.Any]) -> list[App]:
+    places = {spec.runtime_dir for spec in specs}
+    return find(system, runtime_dir=places.pop() if len(places) == 1 else "")
+
+
+def _distinct(works: t.Sequence[AppWork]) -> None:
+    seen: dict[str, str] = {}
+    for work in works:
+        if work.home in seen:
+            raise HotplugError(
+                "given_twice",
+                f"application '{work.app.prefix}' is given twice",
+                way_out="Put all its ports under one entry.",
+                app=work.app.prefix,
+            )
+        seen[work.home] = work.app.prefix
+
+
+def _apply(
+    steps: t.Sequence[tuple[Step, AppWork]], works: t.Sequence[AppWork], progress: t.Callable[[str], None] | None
+) -> None:
+    for work in works:
+        own = [step for step, its in steps if its is work]
+        if own:
+            work.prepare(own)
+    done: list[tuple[Step, AppWork]] = []
+    with _unsignalled():
+        try:
+            for step, work in steps:
+                if progress:
+                    progress(f"{work.app.prefix}: {step}")
+                work.do(step)
+                done.append((step, work))
+            for work in works:
+                work.verify([step for step, its in done if its is work])
+        except HotplugError as error:
+            error.fields["actions"] = [_action(step, work) for step, work in done]
+            _undo(done, error)
+            raise
+
+
+def _undo(done: t.Sequence[tuple[Step, AppWork]], error: HotplugError) -> None:
+    """Take back what was done, last first. What cannot be taken back is said, and does not stop the rest."""
+    undone: list[str] = []
+    left: list[str] = []
+    for step, work in reversed(done):
+        why = ""
+        if not work.spec.atomic:
+            why = "atomic is false"
+        elif step.verb == "detach" and not step.args_known:
+            why = "its arguments are not known"
+        else:
+            try:
+                work.do(step.inverse())
+            except HotplugError as failure:
+                why = failure.message
+        if why:
+            left.append(f"{step}: {why}")
+        else:
+            undone.append(str(step))
+    error.fields.update(undone=undone, not_undone=left)
+    if undone or left:
+        error.way_out += f"{' ' if error.way_out else ''}Undone: {', '.join(undone) or 'nothing'}."
+        error.way_out += f" Not undone: {'; '.join(left)}." if left else ""
+
+
+@contextlib.contextmanager
+def _unsignalled() -> t.Iterator[None]:
+    """A cut connection or a killed controller must not leave half of a plan: it is finished or undone."""
+    names = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+    try:
+        kept = [(name, signal.signal(name, signal.SIG_IGN)) for name in names]
+    except ValueError:  # not the main thread: signals do not end us there
+        kept = []
+    try:
+        yield
+    finally:
+        for name, handler in kept:
+            signal.signal(name, handler)
+
+
+def _action(step: Step, work: AppWork) -> dict[str, t.Any]:
+    state = work.after.devices.get(step.device.name) or work.before.devices.get(step.device.name)
+    ports = [port.port_id for port in state.ports] if state else []
+    return {"action": step.verb, "device": step.device.name, "devargs": step.device.text, "port_ids": ports}
+
+
+def _result(work: AppWork, steps: t.Sequence[Step], check: bool) -> dict[str, t.Any]:
+    before = view(work.before)
+    after = predict(before, steps) if check else view(work.after)
+    return {
+        "app": app_result(work.app, work.reach.adapter, work.reach.channel),
+        "ports": ports_result(work.after.devices),
+        "actions": [_action(step, work) for step in steps],
+        "diff": {"before": {"ports": before}, "after": {"ports": after}},
+    }
+
+
+def app_result(app: App, adapter: str, channel: str) -> dict[str, t.Any]:
+    """An application as modules return it."""
+    return {
+        "prefix": app.prefix,
+        "pid": app.pid,
+        "version": app.version,
+        "runtime_dir": app.runtime_dir,
+        "adapter": adapter,
+        "channel": channel,
+    }
+
+
+def ports_result(devices: t.Mapping[str, DeviceState]) -> list[dict[str, t.Any]]:
+    """The ports of an application as modules return them, by port id."""
+    rows = [
+        {
+            "device": one.device.name,
+            "devargs": one.device.text if one.args_known else None,
+            "name": port.name,
+            "port_id": port.port_id,
+            "mac": port.mac,
+            "numa_node": port.numa_node,
+            "attached": True,
+            "configured": port.configured,
+            "started": port.started,
+            "owned": port.owned,
+            "siblings": [other.port_id for other in one.ports if other is not port],
+        }
+        for one in devices.values()
+        for port in one.ports
+    ]
+    return sorted(rows, key=lambda row: t.cast(int, row["port_id"]))

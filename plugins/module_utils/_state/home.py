@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import binascii
+import errno
+import os
+import stat
+
+from .._apps.app import App
+from .._errors import HotplugError
+from .._system import Directory
+
+
+def key(app: App) -> str:
+    """The name of what we keep of an application: its prefix alone is not unique, its directory is."""
+    path = os.path.realpath(app.directory)
+    return f"{app.prefix}@{binascii.crc32(path.encode('utf-8', 'surrogateescape')):08x}"
+
+
+def place() -> str:
+    """The directory that all of it is in."""
+    user = os.geteuid()
+    if user == 0:
+        return "/run/dpdk-hotplug"
+    run = os.environ.get("XDG_RUNTIME_DIR", "")
+    return f"{run}/dpdk-hotplug" if run.startswith("/") else f"/tmp/dpdk-hotplug-{user}"
+
+
+def open_home(name: str) -> Directory:
+    """Our own directory for one application, made where it is missing, and nobody else's."""
+    try:
+        os.mkdir(place(), 0o700)
+    except FileExistsError:
+        pass
+    except OSError as exc:
+        raise _unusable(place(), exc.strerror) from exc
+    with Directory(place()) as above:
+        _check(above)
+        try:
+            os.mkdir(name, 0o700, dir_fd=above.fd)
+        except FileExistsError:
+            pass
+        except OSError as exc:
+            full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+            raise _unusable(
+                f"{place()}/{name}", "the file system is full or read-only" if full else exc.strerror
+            ) from exc
+        home = Directory(name, parent=above)
+    _check(home)
+    return home
+
+
+def _check(directory: Directory) -> None:
+    status = os.fstat(directory.fd)
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _unusable(directory.path, f"it belongs to user {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}")
+
+
+def _unusable(path: str, why: str | None) -> HotplugError:
+    return HotplugError(
+        "no_journal",
+        f"{path}, where locks and records are kept, cannot be used: {why}. Nothing was changed",
+        way_out="It must be ours, writable by us alone, and have room.",
+    )

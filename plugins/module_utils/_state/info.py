@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._apps.adapter import reaches
+from .._apps.app import App
+from .._apps.discovery import check_prefix, find
+from .._apps.ports import Ports
+from .._errors import HotplugError
+from .._system import System
+from .engine import ports_result
+from .record import look
+from .work import arguments_at_start, assemble
+
+
+def apps(*, system: System | None = None, runtime_dir: str = "", app: str = "") -> list[dict[str, t.Any]]:
+    """Every DPDK application on the host and what is left of dead ones, each with its ports. Nothing is changed."""
+    system = system or System()
+    wanted = check_prefix(app) if app else ""
+    return [_app(one, system) for one in find(system, runtime_dir=runtime_dir) if wanted in ("", one.prefix)]
+
+
+def _app(app: App, system: System) -> dict[str, t.Any]:
+    ports, unread = _ports(app)
+    return {
+        "prefix": app.prefix,
+        "runtime_dir": app.runtime_dir,
+        "state": "running" if app.running else "distrusted" if app.distrust else "leftover",
+        "pid": app.pid or None,
+        "uid": app.uid if app.running else None,
+        "name": app.name,
+        "version": app.version,
+        "release": str(app.release) if app.release else None,
+        "command": [_printable(word) for word in app.command],
+        "eal_params": None if app.eal_params is None else [_printable(word) for word in app.eal_params],
+        "shared": app.shared,
+        "container": bool(app.root),
+        "secondaries": list(app.secondaries),
+        "ports": ports,
+        "ports_error": unread,
+        "adapters": [
+            {
+                "adapter": one.adapter,
+                "channel": one.channel,
+                "usable": one.usable,
+                "reason": one.reason,
+                "can": list(one.verbs),
+            }
+            for one in reaches(app, system)
+        ],
+    }
+
+
+def _printable(word: str) -> str:
+    """A word of a command line that JSON can carry: bytes that are no text are written out."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _ports(app: App) -> tuple[list[dict[str, t.Any]] | None, str]:
+    """The ports, or None and why they cannot be read."""
+    if not app.running:
+        return None, app.distrust or "it is not running"
+    try:
+        return ports_result(assemble(Ports(app).read(), look(app), arguments_at_start(app)).devices), ""
+    except HotplugError as error:
+        return None, error.message

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import typing as t
+
+from .._errors import HotplugError
+from .._system import Directory
+
+_POLL = 0.02
+
+
+class Lock:
+    """One run at a time for one application: an exclusive flock, which ends with the process whatever happens to it."""
+
+    def __init__(self, home: Directory, prefix: str, *, timeout: float) -> None:
+        self._fd = home.open("lock", os.O_RDWR | os.O_CREAT)
+        self.waited = False
+        end = time.monotonic() + timeout
+        while not self._try():
+            self.waited = True
+            if time.monotonic() >= end:
+                holder = self._holder()
+                os.close(self._fd)
+                raise HotplugError(
+                    "locked",
+                    f"another run works on application '{prefix}' {holder}, and did not end within {timeout:.0f} s",
+                    way_out="Wait for it, or raise timeout; end it only if it hangs.",
+                    app=prefix,
+                )
+            time.sleep(_POLL)
+        note = json.dumps({"pid": os.getpid(), "since": int(time.time())}).encode()
+        os.pwrite(self._fd, note.ljust(64), 0)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _holder(self) -> str:
+        try:
+            note: dict[str, t.Any] = json.loads(os.pread(self._fd, 256, 0))
+            since = time.strftime("%H:%M:%S", time.localtime(note["since"]))
+            return f"(pid {int(note['pid'])}, since {since})"
+        except (ValueError, KeyError, TypeError):
+            return "(it does not say who it is)"
+
+    def close(self) -> None:
+        os.close(self._fd)

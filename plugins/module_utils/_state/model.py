@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._apps.app import Port
+from .._devices import Devargs
+
+# The one order of all changes on a host: removal from the application down to the kernel, then the way up again.
+# Host preparation has its place between detach and attach (unbind, resize, bind).
+PHASES = {"stop": 10, "detach": 20, "attach": 60, "start": 70}
+INVERSE = {"stop": "start", "start": "stop", "attach": "detach", "detach": "attach"}
+
+
+class PortSpec(t.NamedTuple):
+    """What is asked for one device of an application; named by ``device``, or by ``port_id`` where it is to go."""
+
+    device: Devargs | None = None
+    port_id: int = -1
+    present: bool = True
+    started: bool | None = None
+
+    def __str__(self) -> str:
+        return self.device.text if self.device else f"port {self.port_id}"
+
+
+class AppSpec(t.NamedTuple):
+    """What is asked for one application. ``timeout``: seconds to wait for another run to finish."""
+
+    prefix: str = ""
+    runtime_dir: str = ""
+    ports: tuple[PortSpec, ...] = ()
+    exclusive: bool = False
+    force: bool = False
+    atomic: bool = True
+    recreate: bool = False
+    adapter: str = "auto"
+    channel: str = "auto"
+    timeout: float = 30.0
+
+
+class DeviceState(t.NamedTuple):
+    """A device that an application has attached, and its ports. ``args_known``: its arguments are those in ``device``."""
+
+    device: Devargs
+    args_known: bool
+    ports: tuple[Port, ...]
+
+    @property
+    def started(self) -> bool:
+        return any(port.started for port in self.ports)
+
+    @property
+    def owned(self) -> bool:
+        return any(port.owned for port in self.ports)
+
+
+class AppState(t.NamedTuple):
+    """The devices of one application as they were observed, by name."""
+
+    devices: dict[str, DeviceState]
+
+    def by_port(self, port_id: int) -> DeviceState | None:
+        return next((one for one in self.devices.values() if any(p.port_id == port_id for p in one.ports)), None)
+
+
+class Step(t.NamedTuple):
+    """One change: ``verb`` is done to ``device``; for a detach, ``args_known`` says whether it can be taken back."""
+
+    verb: str
+    device: Devargs
+    args_known: bool = True
+
+    @property
+    def phase(self) -> int:
+        return PHASES[self.verb]
+
+    def inverse(self) -> Step:
+        return self._replace(verb=INVERSE[self.verb])
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.device.text}"

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._devices import Devargs
+from .._errors import HotplugError
+from .model import AppSpec, AppState, DeviceState, PortSpec, Step
+
+
+class Plan(t.NamedTuple):
+    """The steps that lead from a state to a document, in their order, and what the operator should know of them."""
+
+    steps: tuple[Step, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def plan(spec: AppSpec, state: AppState, verbs: t.Collection[str]) -> Plan:
+    """How to get from ``state`` to ``spec`` with an adapter that can do ``verbs``; a pure function.
+
+    Raises HotplugError for what must not or cannot be done: all of it at once, before anything is changed.
+    """
+    steps: list[Step] = []
+    warnings: list[str] = []
+    refusals: list[HotplugError] = []
+    for name, port in _resolved(spec, state).items():
+        seen = state.devices.get(name)
+        try:
+            if not port.present:
+                steps += _removal(seen, spec.force, verbs) if seen else []
+            else:
+                steps += _presence(spec, port, seen, verbs)
+                warnings += _doubts(port, seen, spec.recreate)
+        except HotplugError as error:
+            refusals.append(error)
+    if refusals:
+        raise _together(refusals, spec.prefix)
+    return Plan(tuple(sorted(steps, key=lambda step: step.phase)), tuple(warnings))
+
+
+def _resolved(spec: AppSpec, state: AppState) -> dict[str, PortSpec]:
+    """What is asked, by device name: port ids resolved, devices that are not listed added where the list is exclusive."""
+    wanted: dict[str, PortSpec] = {}
+    for port in spec.ports:
+        seen = state.by_port(port.port_id) if port.device is None else None
+        device = port.device or (seen.device if seen else None)
+        if device is None:
+            continue
+        if device.name in wanted:
+            raise HotplugError(
+                "given_twice",
+                f"device '{device.name}' is given twice: as '{wanted[device.name]}' and as '{port}'",
+                way_out="Name each device once.",
+                app=spec.prefix,
+                device=device.name,
+            )
+        wanted[device.name] = port._replace(device=device)
+    if spec.exclusive:
+        for name, one in state.devices.items():
+            if name not in wanted and not one.owned:
+                wanted[name] = PortSpec(one.device, present=False)
+    return wanted
+
+
+def _removal(seen: DeviceState, force: bool, verbs: t.Collection[str]) -> list[Step]:
+    ports = ", ".join(f"{port.port_id} ({port.name})" for port in seen.ports)
+    if seen.owned and not force:
+        raise HotplugError(
+            "owned",
+            f"device '{seen.device.name}' has ports that another device or the application owns: {ports}",
+            way_out="Detach their owner first, or set force.",
+            device=seen.device.name,
+        )
+    detach = Step("detach", seen.device, seen.args_known)
+    if not seen.started or ("stop" not in verbs and force):
+        return [detach]
+    if "stop" not in verbs:
+        raise HotplugError(
+            "port_started",
+            f"device '{seen.device.name}' has started ports: {ports}. A detach would take them from under the application",
+            way_out="Stop and close them in the application, or use an adapter that stops them. "
+            "Only force goes past this; the application may crash.",
+            device=seen.device.name,
+        )
+    return [Step("stop", seen.device), detach]
+
+
+def _presence(spec: AppSpec, port: PortSpec, seen: DeviceState | None, verbs: t.Collection[str]) -> list[Step]:
+    device = t.cast(Devargs, port.device)
+    steps: list[Step] = []
+    if seen is not None and _other_args(device, seen):
+        if seen.args_known and not spec.recreate:
+            raise HotplugError(
+                "other_arguments",
+                f"device '{device.name}' is attached with other arguments: '{seen.device.args}', asked for is '{device.args}'",
+                way_out="Set recreate to detach it and attach it anew, or ask for the arguments that it has.",
+                device=device.name,
+            )
+        if spec.recreate:
+            steps = _removal(seen, spec.force, verbs)
+            seen = None
+    if seen is None:
+        steps.append(Step("attach", device))
+    started = seen.started if seen else False
+    if port.started is not None and port.started != started:
+        steps.append(_switch("start" if port.started else "stop", device, verbs))
+    return steps
+
+
+def _other_args(device: Devargs, seen: DeviceState) -> bool:
+    """No arguments asked for means no opinion on them."""
+    return bool(device.args) and not (seen.args_known and device.same_args(seen.device.args))
+
+
+def _switch(verb: str, device: Devargs, verbs: t.Collection[str]) -> Step:
+    if verb not in verbs:
+        raise HotplugError(
+            "not_supported",
+            f"the adapter cannot {verb} the ports of device '{device.name}'",
+            way_out=f"Leave 'started' out, or use an adapter that can {verb} ports.",
+            device=device.name,
+        )
+    return Step(verb, device)
+
+
+def _doubts(port: PortSpec, seen: DeviceState | None, recreate: bool) -> list[str]:
+    if seen is None or seen.args_known or not (port.device and port.device.args) or recreate:
+        return []
+    return [f"Device '{seen.device.name}' is attached, with arguments that are not known: somebody else attached it."]
+
+
+def _together(refusals: list[HotplugError], prefix: str) -> HotplugError:
+    first = refusals[0].about(app=prefix)
+    if len(refusals) == 1:
+        return first
+    return HotplugError(
+        first.reason,
+        "; ".join(error.message for error in refusals),
+        way_out=first.way_out,
+        app=prefix,
+        device=first.device,
+        refusals=[error.result()["error"] for error in refusals],
+    )
+
+
+def view(state: AppState) -> dict[str, t.Any]:
+    """A state as a difference shows it. Sorted, and without what changes by itself."""
+    return {
+        name: {"args": one.device.args if one.args_known else None, "started": one.started}
+        for name, one in sorted(state.devices.items())
+    }
+
+
+def predict(before: dict[str, t.Any], steps: t.Iterable[Step]) -> dict[str, t.Any]:
+    """What ``view`` will be after the steps."""
+    after = {name: dict(one) for name, one in before.items()}
+    for step in steps:
+        name = step.device.name
+        if step.verb == "detach":
+            after.pop(name, None)
+        elif step.verb == "attach":
+            after[name] = {"args": step.device.args, "started": False}
+        elif name in after:
+            after[name]["started"] = step.verb == "start"
+    return dict(sorted(after.items()))
