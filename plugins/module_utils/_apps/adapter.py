@@ -46,28 +46,31 @@ class Adapter(t.Protocol):
     def close(self) -> None: ...
 
 
-def reaches(app: App, system: System) -> list[Reach]:
+def reaches(app: App, system: System) -> t.Iterator[Reach]:
     """Every adapter and channel, the preferred one first, and whether it reaches the application."""
-    from .multiprocess import reach as multiprocess
-    from .testpmd import reach as testpmd
+    # One after the other, since what is imported for a way that is not needed costs time on the host.
+    if app.is_testpmd:
+        from .testpmd import reach as testpmd
 
-    return testpmd(app, system) + multiprocess(app, system)
+        yield from testpmd(app, system)
+    from .multiprocess import reach as multiprocess
+
+    yield from multiprocess(app, system)
 
 
 def choose(app: App, system: System, *, adapter: str = "auto", channel: str = "auto") -> Reach:
     """The first usable one of those asked for; an error that says what stands in the way of each if there is none."""
-    asked = [
-        one
-        for one in reaches(app, system)
-        if adapter in ("auto", one.adapter) and (channel in ("auto", one.channel) or not one.channel)
-    ]
-    for one in asked:
+    ways = []
+    for one in reaches(app, system):
+        if adapter not in ("auto", one.adapter) or (one.channel and channel not in ("auto", one.channel)):
+            continue
         if one.usable:
             return one
-    ways = "; ".join(f"{one.adapter}{' ' if one.channel else ''}{one.channel}: {one.reason}" for one in asked)
+        ways.append(f"{one.adapter}{f' ({one.channel})' if one.channel else ''}: {one.reason}")
     raise HotplugError(
         "unreachable",
-        f"application '{app.prefix}' (pid {app.pid}) cannot be reached: {ways or f'no adapter {adapter} {channel}'}",
+        f"application '{app.prefix}' (pid {app.pid}) cannot be reached: "
+        + ("; ".join(ways) or f"the adapter {adapter} is not for '{app.name}'"),
         way_out="Start it in a way that one of these can reach, or choose another adapter or channel.",
         app=app.prefix,
     )

@@ -49,6 +49,12 @@ class App(t.NamedTuple):
         return f"{self.root}{self.runtime_dir}/{self.prefix}"
 
     @property
+    def is_testpmd(self) -> bool:
+        """Whether it is DPDK's test application, by the name of its program."""
+        program = self.command[0].rpartition("/")[2] if self.command else ""
+        return program in ("dpdk-testpmd", "testpmd")
+
+    @property
     def params(self) -> tuple[str, ...]:
         """Its EAL parameters, or its whole command line where telemetry does not tell them."""
         return self.command if self.eal_params is None else self.eal_params

@@ -63,14 +63,13 @@ _DETACH = {
 _NO_MESSAGE = -42
 
 
-def reach(app: App, system: System) -> list[Reach]:
-    """Whether each channel reaches the application."""
-    from .._binding.eal_channel import eal_preconditions
-
+def reach(app: App, system: System) -> t.Iterator[Reach]:
+    """Whether each channel reaches the application, the preferred one first."""
     common = _unreachable(app)
-    ipc = common or _no_ipc(app)
-    eal = common or "; ".join(eal_preconditions(app, system))
-    return [Reach("multiprocess", channel, not why, why, VERBS) for channel, why in (("ipc", ipc), ("eal", eal))]
+    why = common or _no_ipc(app)
+    yield Reach("multiprocess", "ipc", not why, why, VERBS)
+    why = common or _no_eal(app, system)
+    yield Reach("multiprocess", "eal", not why, why, VERBS)
 
 
 def _unreachable(app: App) -> str:
@@ -102,6 +101,12 @@ def _no_ipc(app: App) -> str:
     if not facts.port_info:
         return f"telemetry of DPDK {app.release} tells nothing of ports (21.11 and later do)"
     return ""
+
+
+def _no_eal(app: App, system: System) -> str:
+    from .._binding.eal_channel import eal_preconditions
+
+    return "; ".join(eal_preconditions(app, system))
 
 
 class Multiprocess:
