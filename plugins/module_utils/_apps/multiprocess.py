@@ -96,9 +96,15 @@ def _no_ipc(app: App) -> str:
     facts = releases.facts(app.release)
     if facts is None:
         return f"the message layout of DPDK {app.release} is not known ({', '.join(releases.known())} are)"
+    return _no_ports(app)
+
+
+def _no_ports(app: App) -> str:
+    """Why its ports cannot be read. Without them nothing is changed: a started port could not be told."""
+    facts = releases.facts(app.release) if app.release else None
     if app.telemetry_error:
         return f"its ports cannot be read: {app.telemetry_error}"
-    if not facts.port_info:
+    if facts is not None and not facts.port_info:
         return f"telemetry of DPDK {app.release} tells nothing of ports (21.11 and later do)"
     return ""
 
@@ -106,7 +112,7 @@ def _no_ipc(app: App) -> str:
 def _no_eal(app: App, system: System) -> str:
     from .._binding.eal_channel import eal_preconditions
 
-    return "; ".join(eal_preconditions(app, system))
+    return "; ".join(error.message for error in eal_preconditions(app, system=system)) or _no_ports(app)
 
 
 class Multiprocess:
@@ -137,7 +143,7 @@ class Multiprocess:
     def _eal_channel(self) -> EalChannel:
         from .._binding.eal_channel import EalChannel
 
-        return EalChannel(self._app, timeout=self._answer)
+        return EalChannel(self._app, timeout=self._answer, system=self._system)
 
     def precheck(self) -> None:
         if self._primary is None:
@@ -172,17 +178,15 @@ class Multiprocess:
 
     def attach(self, device: Devargs) -> None:
         if self._eal is not None:
-            result = self._eal.attach(device)
+            self._eal.attach(device)
         else:
-            result = self._known().attach(device.wire, timeout=self._answer)
-        self._judge(result, device, "attach", _ATTACH)
+            self._judge(self._known().attach(device.wire, timeout=self._answer), device, "attach", _ATTACH)
 
     def detach(self, device: Devargs, port_ids: t.Sequence[int]) -> None:
         if self._eal is not None:
-            result = self._eal.detach(device.bare)
+            self._eal.detach(device)
         else:
-            result = self._known().detach(device.bare.wire, timeout=self._answer)
-        self._judge(result, device, "detach", _DETACH)
+            self._judge(self._known().detach(device.bare.wire, timeout=self._answer), device, "detach", _DETACH)
 
     def _known(self) -> Primary:
         if self._primary is None:
