@@ -14,8 +14,6 @@ import struct
 import time
 import typing as t
 
-from typing_extensions import Self
-
 from .._errors import HotplugError
 from .._system import Directory
 
@@ -91,7 +89,7 @@ class Telemetry:
     def close(self) -> None:
         self._socket.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Telemetry:
         return self
 
     def __exit__(self, *_exc: object) -> None:
