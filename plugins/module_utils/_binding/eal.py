@@ -121,15 +121,15 @@ _ATTACH: dict[int, tuple[str, str]] = {
 _DETACH: dict[int, tuple[str, str]] = {
     errnos.ENOENT: ("no_such_device", "it is not attached"),
     errnos.EINVAL: ("no_such_device", "this process does not know it as attached"),
-    errnos.EBUSY: ("refused", "it is busy"),
+    errnos.EBUSY: ("busy", "it is in use"),
 }
 _EVERY: dict[int, tuple[str, str]] = {
     errnos.ENODEV: ("no_such_device", "no such device"),
     errnos.ENOMEM: ("no_memory", "no memory is left"),
     errnos.EACCES: ("not_permitted", "not permitted"),
     errnos.ENOTSUP: ("not_supported", "its driver or bus cannot do that"),
-    # eal_dev_hotplug_request_to_primary() and _to_secondary(): no or no good answer within 5 s
-    errnos.ENOMSG: ("secondary_stuck", "the application or one of its secondary processes did not answer"),
+    # eal_dev_hotplug_request_to_primary(): no answer within 5 s, whatever the primary does later
+    errnos.ENOMSG: ("timeout", "the application, or one of its other secondary processes, did not answer within 5 s"),
 }
 _REASONS = {
     "rte_eal_hotplug_add": {**_EVERY, **_ATTACH},
@@ -138,10 +138,10 @@ _REASONS = {
 }
 
 
-def error(call: str, code: int, text: str = "", reasons: t.Mapping[int, tuple[str, str]] | None = None) -> EalError:
+def error(call: str, code: int, reasons: t.Mapping[int, tuple[str, str]] | None = None) -> EalError:
     """The domain error of a C call that returned the negative errno ``code``."""
     known = _REASONS.get(call, _EVERY) if reasons is None else reasons
-    reason, meaning = known.get(-code, ("refused", text or os.strerror(-code)))
+    reason, meaning = known.get(-code, ("failed", os.strerror(-code)))
     return EalError(reason, f"{meaning} ({call}() returned {code})", call=call, code=code)
 
 
@@ -345,16 +345,16 @@ class Eal:
         """rte_eal_hotplug_add(bus, name, args): attach a device in every process of the application.
 
         From a secondary the primary is asked, 5 s at most a step. Raises EalError: bad_devargs, unknown_driver,
-        no_such_device, no_memory (which a full port table is as well), exists, not_supported, secondary_stuck
-        (the outcome is unknown), refused. lib/eal/common/eal_common_dev.c
+        no_such_device, no_memory (which a full port table is as well), exists, not_supported, timeout (the outcome is
+        unknown), failed. lib/eal/common/eal_common_dev.c
         """
         self.library.rte_eal_hotplug_add(os.fsencode(bus), os.fsencode(name), os.fsencode(args))
 
     def hotplug_remove(self, bus: str, name: str) -> None:
         """rte_eal_hotplug_remove(bus, name): detach a device in every process of the application.
 
-        A started port is not spared. Raises EalError: no_such_device, not_supported, secondary_stuck (the outcome is
-        unknown), refused. lib/eal/common/eal_common_dev.c
+        A started port is not spared. Raises EalError: no_such_device, not_supported, busy, timeout (the outcome is
+        unknown), failed. lib/eal/common/eal_common_dev.c
         """
         self.library.rte_eal_hotplug_remove(os.fsencode(bus), os.fsencode(name))
 
