@@ -164,13 +164,10 @@ def _cpu_list(text: str) -> set[int]:
     return cpus
 
 
-def eal_preconditions(app: App, system: System | None = None, devices: t.Iterable[Devargs] = ()) -> list[str]:
-    """Every reason why the channel ``eal`` cannot be used on ``app`` (and these devices); none where it can."""
-    return [obstacle.message for obstacle in eal_obstacles(app, system, devices)]
-
-
-def eal_obstacles(app: App, system: System | None = None, devices: t.Iterable[Devargs] = ()) -> list[HotplugError]:
-    """The same as errors, each with its reason and the way out.
+def eal_preconditions(
+    app: App, devices: t.Iterable[Devargs] = (), *, system: System | None = None
+) -> list[HotplugError]:
+    """Every reason why the channel ``eal`` cannot be used on ``app`` (and these devices); none where it can.
 
     It reads /proc, /sys and the application's directory, loads nothing, asks nobody and changes nothing.
     """
@@ -357,22 +354,20 @@ class EalChannel:
         self.python = python or sys.executable
 
     def precheck(self, devices: t.Iterable[Devargs] = ()) -> None:
-        """Raises the first of eal_obstacles()."""
-        for obstacle in eal_obstacles(self.app, self.system, devices):
+        """Raises the first of eal_preconditions()."""
+        for obstacle in eal_preconditions(self.app, devices, system=self.system):
             raise obstacle
 
-    def attach(self, device: Devargs) -> int:
-        """rte_eal_hotplug_add() in a secondary: 0. Raises what run() and Eal.hotplug_add() raise.
+    def attach(self, device: Devargs) -> None:
+        """rte_eal_hotplug_add() in a secondary. Raises what run() and Eal.hotplug_add() raise.
 
-        An attach of what is attached already gives 0 as well.
+        An attach of what is attached already passes as well.
         """
         self._one(Operation("attach", device))
-        return 0
 
-    def detach(self, device: Devargs) -> int:
-        """rte_eal_hotplug_remove() in a secondary: 0. Raises what run() and Eal.hotplug_remove() raise."""
+    def detach(self, device: Devargs) -> None:
+        """rte_eal_hotplug_remove() in a secondary. Raises what run() and Eal.hotplug_remove() raise."""
         self._one(Operation("detach", device))
-        return 0
 
     def ports(self) -> tuple[PortState, ...]:
         """Every port of the application, owned ones too."""
