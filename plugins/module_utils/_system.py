@@ -12,7 +12,37 @@ import os
 import stat
 import typing as t
 
+from typing_extensions import Self
+
 from ._errors import HotplugError
+
+_In = t.TypeVar("_In")
+_Out = t.TypeVar("_Out")
+
+
+def side_by_side(function: t.Callable[[_In], _Out], items: t.Sequence[_In]) -> list[_Out]:
+    """``function`` of each item, in their order, waited for together: one that hangs does not add to another."""
+    if len(items) < 2:
+        return [function(item) for item in items]
+    import threading
+
+    results: dict[int, _Out] = {}
+    failures: list[Exception] = []
+
+    def run(index: int, item: _In) -> None:
+        try:
+            results[index] = function(item)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is the caller's
+            failures.append(exc)
+
+    threads = [threading.Thread(target=run, args=one, daemon=True) for one in enumerate(items)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for failure in failures:
+        raise failure
+    return [results[index] for index in range(len(items))]
 
 
 class Process(t.NamedTuple):
@@ -121,7 +151,7 @@ class Directory:
             return f"everybody may write to {self.path} (mode {stat.S_IMODE(status.st_mode):04o})"
         return ""
 
-    def __enter__(self) -> Directory:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:

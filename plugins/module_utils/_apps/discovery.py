@@ -16,7 +16,7 @@ import typing as t
 from .._binding import releases
 from .._binding.telemetry import Telemetry
 from .._errors import HotplugError
-from .._system import Directory, System
+from .._system import Directory, System, side_by_side
 from .app import App
 
 # What EAL calls its interrupt thread, which every EAL process has (lib/eal/linux/eal_interrupts.c; since 23.11 "dpdk-").
@@ -68,10 +68,10 @@ class _View(t.NamedTuple):
     pid: int
 
 
-def find(system: System, *, runtime_dir: str = "") -> list[App]:
+def find(system: System, *, runtime_dir: str = "", prefixes: t.Collection[str] = ()) -> list[App]:
     """Every DPDK application on the host, dead ones' leftovers too, by directory and prefix.
 
-    Where ``runtime_dir`` is given, only those below it. Nothing is changed, and no application is trusted:
+    Where ``runtime_dir`` is given, only those below it; where ``prefixes`` are, only these. Nothing is changed, and no application is trusted:
     who holds a file or a socket is what the kernel says.
     """
     eal = _eal_processes(system)
@@ -84,9 +84,9 @@ def find(system: System, *, runtime_dir: str = "") -> list[App]:
     for view in views.values():
         inside = System(system.root + view.root)
         for place in [runtime_dir] if runtime_dir else runtime_dirs(inside, sockets):
-            apps += _below(system, view, place)
+            apps += _below(system, view, place, prefixes)
     if not runtime_dir:
-        apps += _unlisted(system, eal, apps)
+        apps += [app for app in _unlisted(system, eal, apps) if not prefixes or app.prefix in prefixes]
     return sorted(apps, key=lambda app: (app.runtime_dir, app.prefix, not app.running, app.pid))
 
 
@@ -113,10 +113,12 @@ def _sockets(system: System, eal: t.Sequence[int]) -> str:
     return "\n".join(system.read(table, 1 << 24).decode("utf-8", "replace") for table in tables.values())
 
 
-def _below(system: System, view: _View, place: str) -> list[App]:
+def _below(system: System, view: _View, place: str, prefixes: t.Collection[str]) -> list[App]:
     try:
         with Directory(system.path(view.root + place)) as above:
-            return [app for name in above.names() for app in _in(system, view, place, name, above)]
+            names = [name for name in above.names() if _PREFIX.fullmatch(name) and (not prefixes or name in prefixes)]
+            found = side_by_side(lambda name: _in(system, view, place, name, above), names)
+            return [app for apps in found for app in apps]
     except HotplugError as error:
         if error.reason == "unreadable":
             return []
@@ -124,8 +126,6 @@ def _below(system: System, view: _View, place: str) -> list[App]:
 
 
 def _in(system: System, view: _View, place: str, prefix: str, above: Directory) -> list[App]:
-    if not _PREFIX.fullmatch(prefix):
-        return []
     app = App(prefix, place, view.root)
     try:
         with Directory(prefix, parent=above) as directory:

@@ -16,7 +16,7 @@ from .._apps.discovery import find
 from .._errors import HotplugError
 from .._system import System
 from . import document
-from .model import DeviceState, Step
+from .model import AppSpec, DeviceState, Step
 from .plan import predict, view
 from .work import AppWork
 
@@ -55,9 +55,14 @@ def converge(
         }
 
 
-def _find(system: System, specs: t.Sequence[t.Any]) -> list[App]:
+def _find(system: System, specs: t.Sequence[AppSpec]) -> list[App]:
     places = {spec.runtime_dir for spec in specs}
-    return find(system, runtime_dir=places.pop() if len(places) == 1 else "")
+    prefixes = {spec.prefix for spec in specs}
+    return find(
+        system,
+        runtime_dir=places.pop() if len(places) == 1 else "",
+        prefixes=() if "" in prefixes else prefixes,
+    )
 
 
 def _distinct(works: t.Sequence[AppWork]) -> None:

@@ -14,7 +14,7 @@ from .._apps.app import App
 from .._apps.discovery import check_prefix, find
 from .._apps.ports import Ports
 from .._errors import HotplugError
-from .._system import System
+from .._system import System, side_by_side
 from .engine import ports_result
 from .record import look
 from .work import arguments_at_start, assemble
@@ -23,8 +23,8 @@ from .work import arguments_at_start, assemble
 def apps(*, system: System | None = None, runtime_dir: str = "", app: str = "") -> list[dict[str, t.Any]]:
     """Every DPDK application on the host and what is left of dead ones, each with its ports. Nothing is changed."""
     system = system or System()
-    wanted = check_prefix(app) if app else ""
-    return [_app(one, system) for one in find(system, runtime_dir=runtime_dir) if wanted in ("", one.prefix)]
+    found = find(system, runtime_dir=runtime_dir, prefixes=[check_prefix(app)] if app else [])
+    return side_by_side(lambda one: _app(one, system), found)
 
 
 def _app(app: App, system: System) -> dict[str, t.Any]:

@@ -42,23 +42,17 @@ def select(apps: t.Sequence[App], spec: AppSpec) -> App:
             way_out="Give app, and runtime_dir where the prefix alone does not tell them apart.",
             app=spec.prefix,
         )
-    raise _none(apps, meant, spec)
+    raise _none(meant, spec)
 
 
-def _none(apps: t.Sequence[App], meant: t.Sequence[App], spec: AppSpec) -> HotplugError:
+def _none(meant: t.Sequence[App], spec: AppSpec) -> HotplugError:
     what = f"no DPDK application '{spec.prefix}' is running" if spec.prefix else "no DPDK application is running"
     distrusted = [app.distrust for app in meant if app.distrust]
     if distrusted:
         what += f" that could be trusted: {'; '.join(distrusted)}"
     elif meant:
         what += f": {meant[0].directory} was left by one that ended"
-    others = sorted({app.prefix for app in apps if app.running})
-    return HotplugError(
-        "no_application",
-        what,
-        way_out=f"Running are: {', '.join(others)}." if others else "Start it first.",
-        app=spec.prefix,
-    )
+    return HotplugError("no_application", what, way_out="Start it first.", app=spec.prefix)
 
 
 def arguments_at_start(app: App) -> dict[str, str]:
@@ -93,9 +87,20 @@ class AppWork:
         self.spec = spec
         self._system = system
         self._closing: list[t.Any] = []
-        self.app = select(apps, spec)
+        self.app = self._select(apps)
         self.home = home.key(self.app)
         self.change = change
+
+    def _select(self, apps: t.Sequence[App]) -> App:
+        try:
+            return select(apps, self.spec)
+        except HotplugError as error:
+            if error.reason != "no_application" or not self.spec.prefix:
+                raise
+            others = sorted({app.prefix for app in find(self._system) if app.running})
+            if others:
+                error.way_out = f"Running are: {', '.join(others)}."
+            raise
 
     def open(self) -> None:
         """Lock where something may be changed, then look who is there and what it has."""
@@ -112,7 +117,9 @@ class AppWork:
             lock = Lock(directory, self.app.prefix, timeout=self.spec.timeout)
             self._closing.append(lock)
             if lock.waited:
-                self.app = select(find(self._system, runtime_dir=self.app.runtime_dir), self.spec)
+                self.app = select(
+                    find(self._system, runtime_dir=self.app.runtime_dir, prefixes=[self.app.prefix]), self.spec
+                )
         self.reach = adapters.choose(self.app, self._system, adapter=self.spec.adapter, channel=self.spec.channel)
         self._adapter: adapters.Adapter | None = None
         self._ports = Ports(self.app)
