@@ -13,6 +13,7 @@ from .._apps.adapter import reaches
 from .._apps.app import App
 from .._apps.discovery import check_prefix, find
 from .._apps.ports import Ports
+from .._devices import parse
 from .._errors import HotplugError
 from .._system import System, side_by_side
 from .engine import ports_result
@@ -25,6 +26,23 @@ def apps(*, system: System | None = None, runtime_dir: str = "", app: str = "") 
     system = system or System()
     found = find(system, runtime_dir=runtime_dir, prefixes=[check_prefix(app)] if app else [])
     return side_by_side(lambda one: _app(one, system), found)
+
+
+def ports(
+    *, system: System | None = None, runtime_dir: str = "", app: str = "", device: str = ""
+) -> dict[str, list[dict[str, t.Any]]]:
+    """The ports of the running applications, each with whose it is, and who could not be asked. Nothing is changed."""
+    system = system or System()
+    wanted = parse(device).name if device else ""
+    found = find(system, runtime_dir=runtime_dir, prefixes=[check_prefix(app)] if app else [])
+    read: list[dict[str, t.Any]] = []
+    unread: list[dict[str, t.Any]] = []
+    running = [one for one in found if one.running]
+    for one, (own, why) in zip(running, side_by_side(_ports, running)):
+        whose = {"app": one.prefix, "runtime_dir": one.runtime_dir, "pid": one.pid}
+        read += [{**whose, **port} for port in own or () if wanted in ("", port["device"])]
+        unread += [{**whose, "reason": why}] if own is None else []
+    return {"ports": read, "unread": unread}
 
 
 def _app(app: App, system: System) -> dict[str, t.Any]:

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from ._errors import HotplugError
+
+# The options of dpdk_port that are said of an application in a state document, under the same names.
+_APP_OPTIONS = (
+    "app",
+    "runtime_dir",
+    "state",
+    "exclusive",
+    "started",
+    "force",
+    "atomic",
+    "recreate",
+    "adapter",
+    "channel",
+    "timeout",
+)
+
+
+def port(params: t.Mapping[str, t.Any], *, check: bool) -> dict[str, t.Any]:
+    """What dpdk_port does and returns; its warnings are under ``warnings``."""
+    from ._state.engine import converge
+
+    result = converge({"apps": [_app(params)]}, check=check)
+    (one,) = result["apps"]
+    header = f"ports of DPDK application {one['app']['prefix']}"
+    one["diff"].update(before_header=header, after_header=header)
+    return {"changed": result["changed"], "warnings": result["warnings"], **one}
+
+
+def _app(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The module's options as an application of a state document."""
+    entry = {name: params[name] for name in _APP_OPTIONS if params[name] is not None}
+    if params["device"] is None and params["port_id"] is None:
+        entry["ports"] = params["ports"]
+    else:
+        entry["ports"] = [{"device": params["device"], "port_id": params["port_id"]}]
+    return entry
+
+
+def port_info(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What dpdk_port_info returns."""
+    from ._state.info import ports
+
+    return ports(
+        runtime_dir=params["runtime_dir"] or "",
+        app=params["app"] or "",
+        device=params["device"] or "",
+    )
+
+
+def app_info(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What dpdk_app_info returns."""
+    from ._state.info import apps
+
+    return {"apps": apps(runtime_dir=params["runtime_dir"] or "", app=params["app"] or "")}
+
+
+def failure(error: HotplugError) -> dict[str, t.Any]:
+    """A failure as a module returns it: something has changed where not all could be taken back."""
+    return {"changed": bool(error.fields.get("not_undone")), **error.result()}
