@@ -12,8 +12,6 @@ import os
 import stat
 import typing as t
 
-from typing_extensions import Self
-
 from ._errors import HotplugError
 
 _In = t.TypeVar("_In")
@@ -151,7 +149,7 @@ class Directory:
             return f"everybody may write to {self.path} (mode {stat.S_IMODE(status.st_mode):04o})"
         return ""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Directory:
         return self
 
     def __exit__(self, *_exc: object) -> None:
