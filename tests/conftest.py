@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 
-from machine import collections  # noqa: E402
+from machine import collections
 
 # The library is imported by its full name, ansible_collections.dpdk.hotplug..., here and in child processes.
 _root = str(collections())

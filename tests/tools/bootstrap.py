@@ -4,7 +4,7 @@
 """Installs what is missing: Debian packages, and virtual environments in the cache. Standard library only.
 
     python3 tests/tools/bootstrap.py packages [demo|test]
-    python3 tests/tools/bootstrap.py tools NAME ...     NAME as in tests/requirements/NAME.txt; prints each one's bin folder
+    python3 tests/tools/bootstrap.py tools NAME ...     NAME as in tests/requirements/NAME.txt; prints its bin folder
 
 An environment is kept under a name that changes with its requirements and its Python. pip and apt go where this machine
 has configured them to go.
@@ -55,8 +55,14 @@ class Tools(NamedTuple):
 
 def run(argv: list[str], **environment: str) -> None:
     """Runs a command whose output is only of interest when it fails."""
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          env={**os.environ, **environment})
+    done = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **environment},
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(argv)} failed with {done.returncode}:\n{done.stdout[-4000:]}")
 
@@ -68,8 +74,9 @@ def _listed(group: str) -> list[str]:
 
 
 def _is_installed(package: str) -> bool:
-    done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True, check=False
+    )
     return done.stdout == "installed"
 
 
@@ -91,8 +98,10 @@ def python_for(name: str) -> str:
     low, high = SUPPORTED.get(name, ((3, 10), (3, 99)))
     fitting = {version: path for version, path in pythons().items() if low <= version <= high}
     if not fitting:
-        raise NoPython(f"{name} needs Python {low[0]}.{low[1]} to {high[0]}.{high[1]}; this machine has "
-                       + ", ".join(f"{a}.{b}" for a, b in pythons()))
+        raise NoPython(
+            f"{name} needs Python {low[0]}.{low[1]} to {high[0]}.{high[1]}; this machine has "
+            + ", ".join(f"{a}.{b}" for a, b in pythons())
+        )
     system = [version for version, path in fitting.items() if path.startswith("/usr/bin/")]
     return fitting[max(system or fitting)]
 
@@ -119,6 +128,7 @@ def tools(name: str) -> Tools:
 def _tools_in_tree(name: str, wanted: Path) -> Tools:
     """The same with the Python of a tree. Its packages are fetched out here, where pip is configured."""
     import isolate
+
     tree = chroots.ensure(SERVING)
     python = max(p.name for p in tree.glob("usr/bin/python3.1[0-9]"))
     target = cache() / "tools" / f"{name}-{key(wanted.read_text(), str(tree))}"
@@ -126,12 +136,37 @@ def _tools_in_tree(name: str, wanted: Path) -> Tools:
         if new:
             print(f"tools: {name} with the {python} of {tree}", flush=True)
             wheels = cache() / "wheels" / target.name
-            run([tools("test").program("python"), "-m", "pip", "-q", "download", "-d", str(wheels), "-r", str(wanted),
-                 "--only-binary=:all:", f"--python-version={python.removeprefix('python')}"])
+            run(
+                [
+                    tools("test").program("python"),
+                    "-m",
+                    "pip",
+                    "-q",
+                    "download",
+                    "-d",
+                    str(wheels),
+                    "-r",
+                    str(wanted),
+                    "--only-binary=:all:",
+                    f"--python-version={python.removeprefix('python')}",
+                ]
+            )
             inside = isolate.command(["chroot", str(isolate.CHROOTS / SERVING)])
             run([*inside, f"/usr/bin/{python}", "-m", "venv", "--clear", str(target)])
-            run([*inside, str(target / "bin" / "python"), "-m", "pip", "-q", "install", "--no-index",
-                 f"--find-links={wheels}", "-r", str(wanted)])
+            run(
+                [
+                    *inside,
+                    str(target / "bin" / "python"),
+                    "-m",
+                    "pip",
+                    "-q",
+                    "install",
+                    "--no-index",
+                    f"--find-links={wheels}",
+                    "-r",
+                    str(wanted),
+                ]
+            )
             shutil.rmtree(wheels)
             (target / "complete").touch()
     return Tools(target / "bin", SERVING)
@@ -153,11 +188,11 @@ class _locked:
 
 
 # ansible-test downloads get-pip for the environments that it makes; this does the same with what Python brings along.
-_GET_PIP = '''import ensurepip, subprocess, sys
+_GET_PIP = """import ensurepip, subprocess, sys
 ensurepip.bootstrap()
 wanted = [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
 sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "-q", "--upgrade", *wanted]))
-'''
+"""
 
 
 def ansible_test_home(ansible: Tools) -> Path:

@@ -42,8 +42,12 @@ _NOT_UNPACKED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", 
 def mirror() -> str:
     """The address that this machine gets its Debian release from; apt itself reads its configuration, in any format."""
     wanted = "$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)"
-    done = subprocess.run(["apt-get", "indextargets", "--format", wanted, "Created-By: Packages"],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["apt-get", "indextargets", "--format", wanted, "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for line in done.stdout.splitlines():
         origin, label, component, uri = line.split("|", 3)
         if (origin, label, component) == ("Debian", "Debian", "main"):
@@ -53,8 +57,11 @@ def mirror() -> str:
 
 def _proxy_options() -> list[str]:
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
-    return [f"--aptopt={line.rstrip(';')}" for line in dump.splitlines()
-            if re.match(r'Acquire::https?::[^ ]* ".+"', line) and "Proxy-Auto-Detect" not in line]
+    return [
+        f"--aptopt={line.rstrip(';')}"
+        for line in dump.splitlines()
+        if re.match(r'Acquire::https?::[^ ]* ".+"', line) and "Proxy-Auto-Detect" not in line
+    ]
 
 
 def tree(release: str) -> Path:
@@ -68,10 +75,18 @@ def _build(release: str, target: Path) -> None:
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     print(f"chroots: DPDK {release}: building Debian {suite.name} into {target} (about a minute)", flush=True)
-    argv = ["mmdebstrap", "--variant=minbase", "--format=directory", f"--include={','.join(suite.packages)}",
-            *(f"--aptopt={option}" for option in suite.aptopts), *_proxy_options(),
-            *(f"--dpkgopt=path-exclude={pattern}" for pattern in _NOT_UNPACKED),
-            suite.name, str(partial), mirror()]
+    argv = [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--format=directory",
+        f"--include={','.join(suite.packages)}",
+        *(f"--aptopt={option}" for option in suite.aptopts),
+        *_proxy_options(),
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _NOT_UNPACKED),
+        suite.name,
+        str(partial),
+        mirror(),
+    ]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise SystemExit(f"chroots: mmdebstrap failed for {suite.name}:\n{done.stdout[-4000:]}")
@@ -93,8 +108,10 @@ def ensure(release: str) -> Path:
         if not target.is_dir():
             _build(release, target)
     if found_release(target) != release:
-        raise SystemExit(f"chroots: {target} holds DPDK {found_release(target)}, not {release}: "
-                         f"Debian {SUITES[release].name} has moved on; adapt SUITES")
+        raise SystemExit(
+            f"chroots: {target} holds DPDK {found_release(target)}, not {release}: "
+            f"Debian {SUITES[release].name} has moved on; adapt SUITES"
+        )
     return target
 
 

@@ -49,12 +49,13 @@ def _lay(tree: Path, root: Path) -> None:
     scratch = root.with_name(root.name + ".scratch")
     for path in (root, scratch / "upper", scratch / "work"):
         path.mkdir(parents=True)
-    _mount("-t", "overlay", "-o", f"lowerdir={tree},upperdir={scratch}/upper,workdir={scratch}/work", "overlay", str(root))
-    for path in ("/proc", "/sys", "/dev", "/run", "/tmp", str(REPO), str(cache())):
-        inside = Path(f"{root}{path}")
+    layers = f"lowerdir={tree},upperdir={scratch}/upper,workdir={scratch}/work"
+    _mount("-t", "overlay", "-o", layers, "overlay", str(root))
+    for shared in ("/proc", "/sys", "/dev", "/run", "/tmp", str(REPO), str(cache())):
+        inside = Path(f"{root}{shared}")
         inside.mkdir(parents=True, exist_ok=True)
         # /run is bound without what is mounted in it, or the tree would hold itself
-        _mount("--bind" if path == "/run" else "--rbind", path, str(inside))
+        _mount("--bind" if shared == "/run" else "--rbind", shared, str(inside))
 
 
 def _serve(argv: list[str]) -> int:
@@ -75,8 +76,20 @@ def _serve(argv: list[str]) -> int:
 
 def command(argv: list[str]) -> list[str]:
     """The command line that runs another one isolated."""
-    return ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc", "--",
-            sys.executable, str(Path(__file__).resolve()), "--inside", *argv]
+    return [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--net",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--",
+        sys.executable,
+        str(Path(__file__).resolve()),
+        "--inside",
+        *argv,
+    ]
 
 
 def main() -> int:

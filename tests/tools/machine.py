@@ -41,7 +41,7 @@ def _version(program: Path) -> tuple[int, ...] | None:
     return tuple(map(int, done.stdout.split())) if done.returncode == 0 else None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def pythons() -> dict[tuple[int, int], str]:
     """Every Python from 3.9 on, one program a minor version; the system's own wins for its version."""
     found: dict[tuple[int, int], str] = {}

@@ -4,7 +4,8 @@
 """Fixtures for tests against real DPDK. `pytest tests/integration/real` as root is all: the run isolates itself.
 
 The whole pytest run is moved into process, mount and network namespaces of its own with a fresh /run
-(tests/tools/isolate.py says what is there), so no other DPDK application is seen, none of ours stays, and runs may go side by side.
+(tests/tools/isolate.py says what is there), so no other DPDK application is seen, none of ours stays, and
+runs may go side by side.
 
     def test_attach(dpdk: Dpdk) -> None:             # once a release: 22.11, 24.11, 25.11
         app = dpdk.start_testpmd("web", ["net_null0"])
@@ -19,7 +20,8 @@ veth        a function: veth("va", "vb") makes a pair of interfaces
 
     --release 24.11       only this release (may be given again)
 
-`from releases import count`: count(100) repetitions are 100 in `make soak` (DPDK_HOTPLUG_SOAK=1), 10 in `make test`, at least 3.
+`from releases import count`: count(100) repetitions are 100 in `make soak` (DPDK_HOTPLUG_SOAK=1), 10 in `make test`,
+at least 3.
 
 What is absent skips a test with the reason; with DPDK_HOTPLUG_REQUIRED=1 (make test) it fails instead.
 """
@@ -36,9 +38,9 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tools")]
 
-import isolate  # noqa: E402
-from releases import HOST, RELEASES, Dpdk, NotHere, reserved_hugepages  # noqa: E402
-from releases import veth as make_veth  # noqa: E402
+import isolate
+from releases import HOST, RELEASES, Dpdk, NotHere, reserved_hugepages
+from releases import veth as make_veth
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -100,6 +102,7 @@ def host_dpdk(dpdk_of: Callable[[str], Dpdk]) -> Dpdk:
 @pytest.fixture
 def hugepages(_beds: dict[str, Dpdk]) -> Iterator[Callable[[int], None]]:
     with contextlib.ExitStack() as stack:
+
         def reserve(megabytes: int) -> None:
             try:
                 stack.enter_context(reserved_hugepages(megabytes))
@@ -114,6 +117,7 @@ def hugepages(_beds: dict[str, Dpdk]) -> Iterator[Callable[[int], None]]:
 @pytest.fixture
 def veth() -> Iterator[Callable[[str, str], None]]:
     import subprocess
+
     made: list[str] = []
 
     def make(first: str, second: str) -> None:

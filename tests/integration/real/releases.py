@@ -6,7 +6,7 @@
     dpdk = Dpdk("24.11")
     app = dpdk.start_testpmd("web", ["net_null0"])      # returns when its telemetry and its prompt are there
     app.pid, app.prefix, app.runtime_dir, app.telemetry, app.mp_socket, app.release, app.log
-    app.ports()                     {"net_null0": {... /ethdev/info ...}}, by telemetry, with code of its own (no plugins/)
+    app.ports()                     {"net_null0": {... /ethdev/info ...}}, by telemetry, with code of its own
     app.query("/ethdev/list")       any telemetry endpoint
     app.console("stop")             types a line; app.wait_for(r"Done\\.") waits for what it prints (from that line on)
     app.pause(); app.resume()       SIGSTOP, SIGCONT
@@ -14,10 +14,11 @@
     app.start_secondary([...])      a second testpmd with --proc-type=secondary on the same prefix
     dpdk.stop_all()
 
-Its standard input is a FIFO that it holds open itself (app.stdin is the path), so nobody has to stay with it; its output goes
-to the file app.log. As a command, for Ansible targets (it prints one line of JSON, and the application stays):
+Its standard input is a FIFO that it holds open itself (app.stdin is the path), so nobody has to stay with it; its
+output goes to the file app.log. As a command, for Ansible targets (prints a line of JSON, and the application stays):
 
-    releases.py start --prefix web --vdev net_null0 [--vdev ...] [--release 22.11] [--huge] [--directory DIR] [-- EAL options]
+    releases.py start --prefix web --vdev net_null0 [--vdev ...] [--release 22.11] [--huge] [--directory DIR]
+                      [-- EAL options]
     releases.py stop PID
 
 Use it inside tests/tools/isolate.py (conftest.py does that by itself). Standard library only.
@@ -91,7 +92,9 @@ class Testpmd:
 
     __test__ = False
 
-    def __init__(self, dpdk: Dpdk, prefix: str, process: subprocess.Popen[bytes], directory: Path, runtime_dir: str) -> None:
+    def __init__(
+        self, dpdk: Dpdk, prefix: str, process: subprocess.Popen[bytes], directory: Path, runtime_dir: str
+    ) -> None:
         self.dpdk, self.prefix, self.process = dpdk, prefix, process
         self.release, self.pid = dpdk.release, process.pid
         self.stdin, self.log = str(directory / "stdin"), directory / "log"
@@ -125,7 +128,7 @@ class Testpmd:
         return query(self.telemetry, endpoint, timeout)
 
     def ports(self) -> dict[str, dict[str, Any]]:
-        """Every port by its name, with its /ethdev/info and "port_id"; also those that an owner hides from /ethdev/list."""
+        """Every port by its name: its /ethdev/info, and "port_id". Owned ports, which /ethdev/list hides, too."""
         found = {}
         for port_id in range(32):
             info = self.query(f"/ethdev/info,{port_id}")
@@ -141,8 +144,10 @@ class Testpmd:
 
     def wait_for(self, pattern: str, timeout: float = 20.0) -> re.Match[str]:
         """Waits until the output since the last console() matches."""
+
         def matched() -> re.Match[str] | None:
-            return re.search(pattern, self.log.read_bytes()[self._read_from:].decode(errors="replace"))
+            return re.search(pattern, self.log.read_bytes()[self._read_from :].decode(errors="replace"))
+
         match: re.Match[str] = wait_until(matched, f"{pattern!r} in {self.log}", timeout)
         return match
 
@@ -184,8 +189,10 @@ class Dpdk:
         self.running: list[Testpmd] = []
         self._directory = directory or Path(tempfile.mkdtemp(prefix="dpdk-", dir="/run"))
         if not Path(f"{self.root}/usr/bin/dpdk-testpmd").exists():
-            raise NotHere(f"no DPDK {release} here: tests/tools/bootstrap installs or builds it"
-                          + (f"; and {CHROOTS} exists only inside tests/tools/isolate.py" if self.root else ""))
+            raise NotHere(
+                f"no DPDK {release} here: tests/tools/bootstrap installs or builds it"
+                + (f"; and {CHROOTS} exists only inside tests/tools/isolate.py" if self.root else "")
+            )
 
     def __repr__(self) -> str:
         return f"<Dpdk {self.release}>"
@@ -194,9 +201,19 @@ class Dpdk:
         """The command line that runs a program of this release. It keeps the process id: chroot executes in place."""
         return ["chroot", self.root, *argv] if self.root else list(argv)
 
-    def start_testpmd(self, prefix: str | None = None, vdevs: Sequence[str] = (), *, huge: bool = False, memory: int = 256,
-                      extra: Sequence[str] = (), options: Sequence[str] = ("--total-num-mbufs=2048",),
-                      lcores: str = "0,1", environment: Mapping[str, str] | None = None, wait: bool = True) -> Testpmd:
+    def start_testpmd(
+        self,
+        prefix: str | None = None,
+        vdevs: Sequence[str] = (),
+        *,
+        huge: bool = False,
+        memory: int = 256,
+        extra: Sequence[str] = (),
+        options: Sequence[str] = ("--total-num-mbufs=2048",),
+        lcores: str = "0,1",
+        environment: Mapping[str, str] | None = None,
+        wait: bool = True,
+    ) -> Testpmd:
         """Starts `dpdk-testpmd EAL-OPTIONS -- -i OPTIONS`; `extra` are more EAL options, `memory` is in MiB.
 
         Without `huge` it needs no hugepages; with it, take the fixture `hugepages` as well. PCI is not scanned unless
@@ -216,8 +233,9 @@ class Dpdk:
         os.mkfifo(directory / "stdin", 0o600)
         stdin = os.open(directory / "stdin", os.O_RDWR)  # its own writer too: it never reads an end of file
         with open(directory / "log", "wb") as log, contextlib.closing(os.fdopen(stdin, "rb", buffering=0)) as fifo:
-            process = subprocess.Popen(argv, stdin=fifo, stdout=log, stderr=subprocess.STDOUT,
-                                       env=variables, start_new_session=True)
+            process = subprocess.Popen(
+                argv, stdin=fifo, stdout=log, stderr=subprocess.STDOUT, env=variables, start_new_session=True
+            )
         app = Testpmd(self, prefix, process, directory, f"{base}/dpdk")
         self.running.append(app)
         if wait:
@@ -229,6 +247,7 @@ class Dpdk:
             if not app.alive:
                 raise RuntimeError(f"testpmd {self.release} ended with {app.process.returncode}:\n{app.output[-3000:]}")
             return "testpmd> " in app.output and (secondary or os.path.exists(app.telemetry))
+
         try:
             wait_until(ready, f"the prompt of {app}")
         except TimeoutError as error:
@@ -275,6 +294,7 @@ def veth(first: str, second: str) -> None:
 
 def _main(argv: Sequence[str]) -> int:
     import argparse
+
     parser = argparse.ArgumentParser(prog="releases.py")
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start")
@@ -288,8 +308,12 @@ def _main(argv: Sequence[str]) -> int:
     given = parser.parse_args(argv)
     if given.command == "stop":
         return _stop(given.pid)
-    app = Dpdk(given.release, given.directory).start_testpmd(given.prefix, given.vdev, huge=given.huge, extra=given.extra)
-    facts = {name: str(getattr(app, name)) for name in ("prefix", "release", "runtime_dir", "telemetry", "stdin", "log")}
+    app = Dpdk(given.release, given.directory).start_testpmd(
+        given.prefix, given.vdev, huge=given.huge, extra=given.extra
+    )
+    facts = {
+        name: str(getattr(app, name)) for name in ("prefix", "release", "runtime_dir", "telemetry", "stdin", "log")
+    }
     print(json.dumps({"pid": app.pid, **facts}))
     return 0
 

@@ -1,0 +1,21 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.PHONY: demo test soak bench lint unit integration clean
+
+PYTHON ?= /usr/bin/python3
+RUN = $(PYTHON) -u tests/tools/run.py
+
+demo:
+	$(PYTHON) -u tests/tools/demo.py
+
+test lint unit integration soak:
+	$(RUN) $@
+
+bench:
+	$(PYTHON) -u bench/run.py
+
+clean:
+	rm -rf tests/output .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible dpdk-hotplug-*.tar.gz
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,368 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The checks of this collection. `make test` runs them all; each can be run alone by its name.
+
+    python3 tests/tools/run.py test | lint | unit | integration | soak | PART ...     or --list
+
+Logs go to tests/output/. Needs root for all but lint and unit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import bootstrap
+import chroots
+import isolate
+from bootstrap import ANSIBLES, Tools, tools
+from machine import REPO, collections, pythons
+from parts import Counts, Failed, Log, Part, carry_out
+
+OUTPUT = REPO / "tests" / "output"
+COVERAGE = OUTPUT / "coverage"
+TARGETS = REPO / "tests" / "integration" / "targets"
+LEAST_COVERAGE = 90
+NAME = Path("ansible_collections", "dpdk", "hotplug")
+OK = Counts(passed=1)
+
+# Of all that runs under a test: the checkout, a copy of it, what Ansible packed, what the role installed.
+_COVERAGE_RC = """[run]
+branch = true
+parallel = true
+sigterm = true
+patch = _exit
+data_file = {directory}/data
+include =
+    {repo}/plugins/*
+    */ansible_collections/dpdk/hotplug/plugins/*
+"""
+
+
+def _git(*argv: str, cwd: Path = REPO) -> str:
+    return subprocess.run(
+        ["git", "-c", "safe.directory=*", "-c", "user.name=tests", "-c", "user.email=tests@localhost", *argv],
+        cwd=cwd,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def snapshot(directory: str) -> Path:
+    """A copy of the checkout as it stands, as a collection in a git repository of its own; ansible-test wants both."""
+    target = Path(directory) / NAME
+    for name in _git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if name and (REPO / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPO / name, target / name, follow_symlinks=False)
+    _git("init", "-q", "-b", "main", cwd=target)
+    _git("add", "-A", cwd=target)
+    _git("commit", "-q", "-m", "snapshot", cwd=target)
+    return target
+
+
+def _path(ansible: Tools) -> str:
+    """PATH with the tools and every real Python first, and without pyenv's shims."""
+    folders = [str(ansible.bin), *(str(Path(p).parent) for p in pythons().values())]
+    folders += [p for p in os.environ.get("PATH", "").split(os.pathsep) if "/.pyenv/shims" not in p]
+    return os.pathsep.join(dict.fromkeys(folders))
+
+
+def _coverage() -> dict[str, str]:
+    COVERAGE.mkdir(parents=True, exist_ok=True)
+    (COVERAGE / "rc").write_text(_COVERAGE_RC.format(directory=COVERAGE, repo=REPO))
+    return {"COVERAGE_PROCESS_START": str(COVERAGE / "rc")}
+
+
+# lint
+
+
+def _ruff(log: Log) -> Counts:
+    log.check([tools("lint").program("ruff"), "check", "--no-cache", "."], REPO)
+    return OK
+
+
+def _mypy(log: Log) -> Counts:
+    """All at once, from where the checkout has the name that it is imported by."""
+    paths = [p for p in ("plugins", "tests", "bench") if list((REPO / p).rglob("*.py"))]
+    settings = ["--config-file", str(REPO / "pyproject.toml"), "--cache-dir", str(REPO / ".mypy_cache")]
+    scripts = [str(collections() / NAME / p) for p in ("tests/tools", "tests/integration/real", "bench")]
+    log.check(
+        [tools("lint").program("mypy"), *settings, *(str(NAME / p) for p in paths)],
+        collections(),
+        {"MYPYPATH": os.pathsep.join(scripts)},
+    )
+    return OK
+
+
+def _changelog(log: Log) -> Counts:
+    with tempfile.TemporaryDirectory() as directory:
+        log.check([tools("lint").program("antsibull-changelog"), "lint"], snapshot(directory))
+    return OK
+
+
+def _docs(log: Log) -> Counts:
+    with tempfile.TemporaryDirectory() as directory:
+        lint = tools("lint")
+        log.check(
+            [
+                lint.program("antsibull-docs"),
+                "lint-collection-docs",
+                "--plugin-docs",
+                "--skip-rstcheck",
+                "--validate-collection-refs",
+                "all",
+                ".",
+            ],
+            snapshot(directory),
+            {"PATH": _path(lint)},
+        )
+    return OK
+
+
+def _ansible_lint(log: Log) -> Counts:
+    with tempfile.TemporaryDirectory() as directory:
+        lint = tools("lint")
+        log.check(
+            [lint.program("ansible-lint"), "--offline", "--profile", "production", "--nocolor"],
+            snapshot(directory),
+            {"PATH": _path(lint), "HOME": directory, "ANSIBLE_COLLECTIONS_PATH": directory},
+        )
+    return OK
+
+
+def _built(log: Log, ansible: Tools, directory: str) -> Path:
+    log.check(
+        [ansible.program("ansible-galaxy"), "collection", "build", "--output-path", directory],
+        snapshot(f"{directory}/source"),
+    )
+    return next(Path(directory).glob("dpdk-hotplug-*.tar.gz"))
+
+
+def _build(log: Log) -> Counts:
+    """The built collection installs, and every module in it has documentation that reads."""
+    with tempfile.TemporaryDirectory() as directory:
+        ansible = tools("ansible-2.19")
+        place = {"ANSIBLE_COLLECTIONS_PATH": f"{directory}/installed", "HOME": directory}
+        archive = _built(log, ansible, directory)
+        log.check(
+            [
+                ansible.program("ansible-galaxy"),
+                "collection",
+                "install",
+                "--offline",
+                "-p",
+                f"{directory}/installed",
+                str(archive),
+            ],
+            Path(directory),
+            place,
+        )
+        installed = Path(directory, "installed", NAME)
+        for unwanted in ("tests", "bench", ".ci"):
+            if (installed / unwanted).exists():
+                raise Failed(f"the built collection has {unwanted}")
+        modules = sorted(p.stem for p in (installed / "plugins" / "modules").glob("[!_]*.py"))
+        if not modules:
+            raise Failed("the built collection has no modules")
+        for name in modules:
+            log.check([ansible.program("ansible-doc"), f"dpdk.hotplug.{name}"], Path(directory), place, quiet=True)
+    return OK
+
+
+def _importer(log: Log) -> Counts:
+    with tempfile.TemporaryDirectory() as directory:
+        importer = tools("importer")
+        archive = _built(log, importer, directory)
+        settings = Path(directory, "importer.cfg")
+        settings.write_text(
+            "[galaxy-importer]\nRUN_ANSIBLE_DOC = True\nRUN_ANSIBLE_LINT = False\nCHECK_CHANGELOG = True\n"
+        )
+        # galaxy-importer runs ansible-lint by itself too; that is a part of its own here
+        code, lines = log.output(
+            [importer.program("python"), "-m", "galaxy_importer.main", str(archive)],
+            Path(directory),
+            {"GALAXY_IMPORTER_CONFIG": str(settings), "PATH": _path(importer), "HOME": directory},
+        )
+        faults = [line for line in lines if line.startswith(("ERROR", "WARNING"))]
+        if code or faults:
+            raise Failed(faults[0] if faults else f"galaxy-importer ended with {code}")
+    return OK
+
+
+# sanity
+
+
+def _sanity(version: str, log: Log) -> Counts:
+    ansible = tools(version)
+    if ansible.tree:
+        return Counts(skipped=(f"ansible-test sanity of {version}: no Python 3.12 or newer on this machine",))
+    home = bootstrap.ansible_test_home(ansible)
+    with tempfile.TemporaryDirectory() as directory:
+        code, lines = log.output(
+            [ansible.program("ansible-test"), "sanity", "--color", "no", "--truncate", "0"],
+            snapshot(directory),
+            {"HOME": str(home), "PATH": _path(ansible), "LC_ALL": "C.UTF-8"},
+        )
+    if code:
+        raise Failed(next((line for line in lines if line.startswith(("ERROR", "FATAL"))), f"ended with {code}"))
+    return OK
+
+
+# tests
+
+
+def _pytest(log: Log, name: str, argv: Sequence[str], environment: dict[str, str]) -> Counts:
+    report = OUTPUT / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    code = log.run([*argv, "-p", "no:cacheprovider", f"--junitxml={report}"], REPO, environment)
+    if not report.exists():
+        raise Failed(f"pytest ended with {code}")
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    failed = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
+    skipped = tuple(f"{c.get('name')}: {s.get('message', '')}" for c in cases if (s := c.find("skipped")) is not None)
+    if code and not failed:
+        raise Failed("no test was there" if code == 5 else f"pytest ended with {code}")
+    return Counts(len(cases) - len(failed) - len(skipped), len(failed), skipped)
+
+
+def _unit(log: Log) -> Counts:
+    return _pytest(log, "unit", [tools("test").program("python"), "-m", "pytest", "tests/unit"], _coverage())
+
+
+def _unit_oldest(log: Log) -> Counts:
+    try:
+        oldest = tools("test-oldest")
+    except bootstrap.NoPython as reason:
+        return Counts(skipped=(f"unit tests on Python 3.9: {reason}",))
+    return _pytest(log, "unit-oldest", [oldest.program("python"), "-m", "pytest", "tests/unit"], {})
+
+
+def _trees(release: str, log: Log) -> Counts:
+    log.check([sys.executable, "-u", str(REPO / "tests" / "tools" / "chroots.py"), release])
+    return OK
+
+
+def _real(log: Log, environment: dict[str, str] | None = None) -> Counts:
+    argv = isolate.command([tools("test").program("python"), "-m", "pytest", "tests/integration/real"])
+    return _pytest(log, "real", argv, {"DPDK_HOTPLUG_REQUIRED": "1", **_coverage(), **(environment or {})})
+
+
+def _targets(version: str, log: Log) -> Counts:
+    """Every folder of tests/integration/targets but setup_*, as a play of its own against this machine."""
+    ansible = tools(version)
+    results = {}
+    for target in sorted(p.name for p in TARGETS.glob("*/") if not p.name.startswith("setup_")):
+        with tempfile.TemporaryDirectory() as directory:
+            code = log.run(_play(ansible, target, directory), Path(directory), _play_environment(ansible, directory))
+        results[target] = code == 0
+        log.say(f"target {target} on {version}: {'ok' if code == 0 else 'FAILED'}")
+    if not results:
+        raise Failed("no target was there")
+    failed = [target for target, passed in results.items() if not passed]
+    return Counts(len(results) - len(failed), len(failed))
+
+
+def _play(ansible: Tools, target: str, directory: str) -> list[str]:
+    play = Path(directory, "play.yml")
+    play.write_text(f"- hosts: localhost\n  gather_facts: false\n  roles:\n    - {target}\n")
+    facts = {
+        "ansible_python_interpreter": ansible.program("python"),
+        "output_dir": directory,
+        "test_python": "/usr/bin/python3",
+        "test_releases": str(REPO / "tests" / "integration" / "real" / "releases.py"),
+    }
+    inside = []
+    if ansible.tree:
+        inside = ["chroot", str(isolate.CHROOTS / ansible.tree), "/usr/bin/env", f"--chdir={directory}"]
+    argv = [ansible.program("ansible-playbook"), "-i", "localhost,", "-c", "local", "-e", json.dumps(facts), str(play)]
+    return isolate.command([*inside, *argv])
+
+
+def _play_environment(ansible: Tools, directory: str) -> dict[str, str]:
+    return {
+        "ANSIBLE_COLLECTIONS_PATH": str(collections()),
+        "ANSIBLE_ROLES_PATH": str(TARGETS),
+        "HOME": directory,
+        "ANSIBLE_LOCAL_TEMP": f"{directory}/local",
+        "ANSIBLE_REMOTE_TEMP": f"{directory}/remote",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "PATH": _path(ansible),
+        **_coverage(),
+    }
+
+
+def _report(log: Log) -> Counts:
+    """Of plugins/, in all the tests above together."""
+    coverage = [tools("test").program("python"), "-m", "coverage"]
+    settings = ["--rcfile", str(REPO / "pyproject.toml"), "--data-file", str(COVERAGE / "all")]
+    log.check([*coverage, "combine", "-q", "--keep", *settings, *map(str, COVERAGE.glob("data.*"))], REPO)
+    log.check([*coverage, "report", *settings, f"--fail-under={LEAST_COVERAGE}"], REPO)
+    return OK
+
+
+def _demo(log: Log) -> Counts:
+    log.check([sys.executable, "-u", str(REPO / "tests" / "tools" / "demo.py")])
+    return OK
+
+
+def _named(
+    prefix: str, names: Sequence[str], work: Callable[[str, Log], Counts], after: tuple[str, ...] = ()
+) -> list[Part]:
+    return [Part(f"{prefix}-{name.removeprefix('ansible-')}", partial(work, name), after) for name in names]
+
+
+TREES = _named("tree", list(chroots.SUITES), _trees)
+LINT = [
+    Part("ruff", _ruff),
+    Part("mypy", _mypy),
+    Part("changelog", _changelog),
+    Part("docs", _docs),
+    Part("ansible-lint", _ansible_lint),
+    Part("build", _build),
+    Part("importer", _importer),
+]
+SANITY = _named("sanity", ANSIBLES, _sanity)
+UNIT = [Part("unit", _unit), Part("unit-oldest", _unit_oldest)]
+_BUILT = tuple(part.name for part in TREES)
+REAL = [Part("real", _real, _BUILT)]
+PLAYS = _named("targets", ANSIBLES, _targets, _BUILT)
+DEMO = [Part("demo", _demo, _BUILT)]
+REPORT = [Part("coverage", _report, tuple(part.name for part in [*UNIT, *REAL, *PLAYS]))]
+SOAK = [Part("real", partial(_real, environment={"DPDK_HOTPLUG_SOAK": "1"}), _BUILT)]
+GROUPS = {
+    "test": [*TREES, *UNIT, *REAL, *PLAYS, *LINT, *SANITY, *DEMO, *REPORT],
+    "lint": [*LINT, *SANITY],
+    "unit": UNIT,
+    "integration": [*TREES, *REAL, *PLAYS],
+    "soak": [*TREES, *SOAK],
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    known = {part.name: [part] for part in GROUPS["test"]} | GROUPS
+    if not argv or argv[0] == "--list" or not set(argv) <= set(known):
+        print(f"{__doc__}\nGroups: {' '.join(GROUPS)}\nParts: {' '.join(p.name for p in GROUPS['test'])}")
+        return 0 if argv == ["--list"] else 2
+    os.environ.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    bootstrap.packages("test")
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    OUTPUT.mkdir(parents=True)
+    return carry_out([part for name in argv for part in known[name]], OUTPUT / "logs")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
