@@ -51,9 +51,21 @@ def soname(name: str, abi: int) -> str:
     return f"librte_{name}.so.{abi}"
 
 
+class Shared(ctypes.CDLL):
+    """A library that dlopen(3) has loaded."""
+
+    def variable(self, symbol: str) -> int:
+        """The value of an ``int`` of the library; of a thread-local one, the calling thread's.
+
+        dlsym(3) gives the address of the calling thread's own copy, so it is looked up each time. Raises ValueError
+        where there is none.
+        """
+        return ctypes.c_int.in_dll(self, symbol).value
+
+
 def open_library(name: str) -> t.Any:
     """dlopen(name) with RTLD_NOW and RTLD_GLOBAL, as the linker does it for a program: drivers may rely on that."""
-    return ctypes.CDLL(name, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
+    return Shared(name, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
 
 
 class Library:
@@ -173,12 +185,11 @@ def _check_init(library: Library, call: str, value: int) -> int:
 def read_errno(library: Library) -> int:
     """``rte_errno`` of the calling thread, a positive errno or 0; 0 as well where the library does not show it.
 
-    It is the thread-local variable ``per_lcore__rte_errno`` (lib/eal/include/rte_errno.h). dlsym(3) gives the address
-    of the calling thread's own copy, so it has to be looked up each time.
+    It is the thread-local variable ``per_lcore__rte_errno`` (lib/eal/include/rte_errno.h).
     """
     try:
-        return ctypes.c_int.in_dll(library.handle, "per_lcore__rte_errno").value
-    except (ValueError, TypeError):
+        return int(library.handle.variable("per_lcore__rte_errno"))
+    except ValueError:
         return 0
 
 

@@ -69,7 +69,7 @@ class Link(t.NamedTuple):
 def _check(library: eal.Library, call: str, value: int) -> int:
     """A checker: a negative value is a negative errno."""
     if value < 0:
-        raise eal.error(call, value, reasons=_REASONS)
+        raise eal.error(call, value, _REASONS)
     return value
 
 
@@ -152,14 +152,21 @@ class EthDev:
         """rte_eth_dev_is_valid_port(): whether there is such a port."""
         return bool(self.library.rte_eth_dev_is_valid_port(port))
 
+    def _guard(self, call: str, port: int) -> None:
+        # 22.11.11 asks eth_dev_is_allocated() first, which goes through a null pointer for a port that never was
+        if not self.is_valid(port):
+            raise eal.error(call, -errnos.ENODEV, _REASONS)
+
     def owner(self, port: int) -> Owner:
         """rte_eth_dev_owner_get(), experimental up to 21.11: who has claimed the port."""
+        self._guard("rte_eth_dev_owner_get", port)
         owner = _Owner()
         self.library.rte_eth_dev_owner_get(port, ctypes.byref(owner))
         return Owner(owner.id, owner.name.decode("utf-8", "replace"))
 
     def numa_node(self, port: int) -> int:
-        """rte_eth_dev_socket_id(): the NUMA node, -1 where it is not known or there is no such port."""
+        """rte_eth_dev_socket_id(): the NUMA node, -1 where it is not known."""
+        self._guard("rte_eth_dev_socket_id", port)
         return int(self.library.rte_eth_dev_socket_id(port))
 
     def mac(self, port: int) -> str:
