@@ -44,6 +44,12 @@ class Ports:
         with self._session() as session:
             return _read(session, port_ids, set(port_ids))
 
+    def glance(self, port_ids: t.Sequence[int]) -> tuple[frozenset[int], list[Port]]:
+        """What /ethdev/list has, and those of the ports that are still there: cheap, and blind to new ports with an owner."""
+        with self._session() as session:
+            (listed,) = session.ask("/ethdev/list")
+            return frozenset(listed or ()), _read(session, port_ids, set(listed or ()))
+
     def _session(self) -> Telemetry:
         if not self._app.telemetry or self._app.telemetry_error:
             raise HotplugError("telemetry", self._app.telemetry_error or "it serves no telemetry", app=self._app.prefix)
