@@ -41,8 +41,10 @@ def check_prefix(prefix: str) -> str:
     return prefix
 
 
-def runtime_dirs(system: System, sockets: str) -> list[str]:
-    """Where EAL puts its runtime directories, each once: the standard places, and those of living sockets.
+def runtime_dirs(system: System, sockets: str, seen: set[tuple[int, int]]) -> list[str]:
+    """Where EAL puts its runtime directories: the standard places, and those of living sockets.
+
+    Each once, by its device and inode in ``seen``: there are links, and mount namespaces share directories.
 
     Source: eal_create_runtime_dir() (lib/eal/unix/eal_filesystem.c): $RUNTIME_DIRECTORY, /var/run for root,
     $XDG_RUNTIME_DIR, /tmp.
@@ -51,14 +53,16 @@ def runtime_dirs(system: System, sockets: str) -> list[str]:
     places += [f"/run/user/{name}/dpdk" for name in system.names("/run/user")]
     places += [f"/run/{name}/dpdk" for name in system.names("/run")]
     places += [match.group(1) for match in _SOCKET_DIR.finditer(sockets)]
-    real: dict[tuple[int, int], str] = {}
+    real = []
     for place in places:
         try:
             status = os.stat(system.path(place), follow_symlinks=True)
         except OSError:
             continue
-        real.setdefault((status.st_dev, status.st_ino), place)
-    return list(real.values())
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            real.append(place)
+    return real
 
 
 class _View(t.NamedTuple):
@@ -81,9 +85,10 @@ def find(system: System, *, runtime_dir: str = "", prefixes: t.Collection[str] =
         views.setdefault(system.link(f"/proc/{int(pid)}/ns/mnt") or ours, _View(f"/proc/{int(pid)}/root", pid))
     sockets = _sockets(system, eal)
     apps: list[App] = []
+    seen: set[tuple[int, int]] = set()
     for view in views.values():
         inside = System(system.root + view.root)
-        for place in [runtime_dir] if runtime_dir else runtime_dirs(inside, sockets):
+        for place in [runtime_dir] if runtime_dir else runtime_dirs(inside, sockets, seen):
             apps += _below(system, view, place, prefixes)
     if not runtime_dir:
         apps += [app for app in _unlisted(system, eal, apps) if not prefixes or app.prefix in prefixes]

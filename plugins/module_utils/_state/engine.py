@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import typing as t
 
 from .._apps.app import App
@@ -18,7 +17,7 @@ from .._system import System
 from . import document
 from .model import AppSpec, DeviceState, Step
 from .plan import predict, view
-from .work import AppWork
+from .work import AppWork, action
 
 
 def converge(
@@ -47,7 +46,10 @@ def converge(
         steps = [(step, work) for work, plan in zip(works, plans) for step in plan.steps]
         steps.sort(key=lambda one: one[0].phase)
         if steps and not check:
-            _apply(steps, works, progress)
+            # What changes things is imported when something is to be changed.
+            from .apply import apply
+
+            apply(steps, progress)
         return {
             "changed": bool(steps),
             "warnings": [text for plan in plans for text in plan.warnings],
@@ -78,82 +80,13 @@ def _distinct(works: t.Sequence[AppWork]) -> None:
         seen[work.home] = work.app.prefix
 
 
-def _apply(
-    steps: t.Sequence[tuple[Step, AppWork]], works: t.Sequence[AppWork], progress: t.Callable[[str], None] | None
-) -> None:
-    for work in works:
-        own = [step for step, its in steps if its is work]
-        if own:
-            work.prepare(own)
-    done: list[tuple[Step, AppWork]] = []
-    with _unsignalled():
-        try:
-            for step, work in steps:
-                if progress:
-                    progress(f"{work.app.prefix}: {step}")
-                work.do(step)
-                done.append((step, work))
-            for work in works:
-                work.verify([step for step, its in done if its is work])
-        except HotplugError as error:
-            error.fields["actions"] = [_action(step, work) for step, work in done]
-            _undo(done, error)
-            raise
-
-
-def _undo(done: t.Sequence[tuple[Step, AppWork]], error: HotplugError) -> None:
-    """Take back what was done, last first. What cannot be taken back is said, and does not stop the rest."""
-    undone: list[str] = []
-    left: list[str] = []
-    for step, work in reversed(done):
-        why = ""
-        if not work.spec.atomic:
-            why = "atomic is false"
-        elif step.verb == "detach" and not step.args_known:
-            why = "its arguments are not known"
-        else:
-            try:
-                work.do(step.inverse())
-            except HotplugError as failure:
-                why = failure.message
-        if why:
-            left.append(f"{step}: {why}")
-        else:
-            undone.append(str(step))
-    error.fields.update(undone=undone, not_undone=left)
-    if undone or left:
-        error.way_out += f"{' ' if error.way_out else ''}Undone: {', '.join(undone) or 'nothing'}."
-        error.way_out += f" Not undone: {'; '.join(left)}." if left else ""
-
-
-@contextlib.contextmanager
-def _unsignalled() -> t.Iterator[None]:
-    """A cut connection or a killed controller must not leave half of a plan: it is finished or undone."""
-    names = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
-    try:
-        kept = [(name, signal.signal(name, signal.SIG_IGN)) for name in names]
-    except ValueError:  # not the main thread: signals do not end us there
-        kept = []
-    try:
-        yield
-    finally:
-        for name, handler in kept:
-            signal.signal(name, handler)
-
-
-def _action(step: Step, work: AppWork) -> dict[str, t.Any]:
-    state = work.after.devices.get(step.device.name) or work.before.devices.get(step.device.name)
-    ports = [port.port_id for port in state.ports] if state else []
-    return {"action": step.verb, "device": step.device.name, "devargs": step.device.text, "port_ids": ports}
-
-
 def _result(work: AppWork, steps: t.Sequence[Step], check: bool) -> dict[str, t.Any]:
     before = view(work.before)
     after = predict(before, steps) if check else view(work.after)
     return {
         "app": app_result(work.app, work.reach.adapter, work.reach.channel),
         "ports": ports_result(work.after.devices),
-        "actions": [_action(step, work) for step in steps],
+        "actions": [action(step, work) for step in steps],
         "diff": {"before": {"ports": before}, "after": {"ports": after}},
     }
 

@@ -53,11 +53,21 @@ class Record:
         devices = data.get("devices")
         return devices if isinstance(devices, dict) else None
 
+    def planned(self, device: Devargs) -> None:
+        """Room for what is going to be attached, and no claim on what it has until then."""
+        self.devices[device.name] = {"bus": device.bus, "args": None, "ports": [], "planned": device.args}
+
     def attached(self, device: Devargs) -> None:
         self.devices[device.name] = {"bus": device.bus, "args": device.args, "ports": []}
 
     def detached(self, device: Devargs) -> None:
         self.devices[device.name] = {"bus": device.bus, "args": None, "ports": []}
+
+    def forget_absent(self, present: t.Container[str]) -> None:
+        """A device that is not there has no arguments, whatever a run meant that was killed before it attached it."""
+        for name, one in self.devices.items():
+            if name not in present:
+                one.update(args=None, ports=[])
 
     def args(self, name: str) -> str | None:
         return t.cast("str | None", self.devices[name].get("args"))

@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 
 from .. import _devices
 from .._apps import adapter as adapters
 from .._apps.app import App, Port
 from .._apps.discovery import find
-from .._apps.ports import DEFAULT_SLOTS, Ports
+from .._apps.ports import Ports
 from .._devices import Devargs
 from .._errors import HotplugError
 from .._system import System
@@ -23,6 +24,10 @@ from .locks import Lock
 from .model import AppSpec, AppState, DeviceState, Step
 from .plan import Plan, plan
 from .record import Record, look
+
+# Seconds: between the end of a process's sockets and its own lie a few milliseconds.
+_ENDING = 0.5
+_POLL = 0.01
 
 
 def select(apps: t.Sequence[App], spec: AppSpec) -> App:
@@ -81,12 +86,12 @@ def assemble(ports: t.Sequence[Port], record: Record, at_start: dict[str, str]) 
 
 
 class AppWork:
-    """One application's part of a run: found, locked, observed, planned; then its steps, done and taken back."""
+    """One application's part of a run: found, locked, observed, planned. What follows is apply.Acts."""
 
     def __init__(self, spec: AppSpec, system: System, apps: t.Sequence[App], *, change: bool) -> None:
         self.spec = spec
-        self._system = system
-        self._closing: list[t.Any] = []
+        self.system = system
+        self.closing: list[t.Any] = []
         self.app = self._select(apps)
         self.home = home.key(self.app)
         self.change = change
@@ -97,7 +102,7 @@ class AppWork:
         except HotplugError as error:
             if error.reason != "no_application" or not self.spec.prefix:
                 raise
-            others = sorted({app.prefix for app in find(self._system) if app.running})
+            others = sorted({app.prefix for app in find(self.system) if app.running})
             if others:
                 error.way_out = f"Running are: {', '.join(others)}."
             raise
@@ -107,139 +112,63 @@ class AppWork:
         try:
             self._open()
         except HotplugError as error:
-            raise error.about(app=self.app.prefix) from error
+            raise self.told(error).about(app=self.app.prefix) from error
 
     def _open(self) -> None:
         directory = None
         if self.change:
             directory = home.open_home(self.home)
-            self._closing.append(directory)
+            self.closing.append(directory)
             lock = Lock(directory, self.app.prefix, timeout=self.spec.timeout)
-            self._closing.append(lock)
+            self.closing.append(lock)
             if lock.waited:
                 self.app = select(
-                    find(self._system, runtime_dir=self.app.runtime_dir, prefixes=[self.app.prefix]), self.spec
+                    find(self.system, runtime_dir=self.app.runtime_dir, prefixes=[self.app.prefix]), self.spec
                 )
-        self.reach = adapters.choose(self.app, self._system, adapter=self.spec.adapter, channel=self.spec.channel)
-        self._adapter: adapters.Adapter | None = None
-        self._ports = Ports(self.app)
-        self._record = Record(directory, self.app) if directory else look(self.app)
-        self._at_start = arguments_at_start(self.app)
+        self.reach = adapters.choose(self.app, self.system, adapter=self.spec.adapter, channel=self.spec.channel)
+        self.ports = Ports(self.app)
+        self.record = Record(directory, self.app) if directory else look(self.app)
+        self.at_start = arguments_at_start(self.app)
         self.before = self.after = self.observe()
+        self.record.forget_absent(self.before.devices)
 
     def observe(self) -> AppState:
-        return assemble(self._ports.read(), self._record, self._at_start)
+        return assemble(self.ports.read(), self.record, self.at_start)
 
     def plan(self) -> Plan:
         return plan(self.spec, self.before, self.reach.verbs)
 
-    def prepare(self, steps: t.Sequence[Step]) -> None:
-        """The last refusals, and a record that holds what is about to happen, before the first change."""
-        self._adapter = adapters.connect(self.app, self.reach, self._system, timeout=self.spec.timeout)
-        self._closing.append(self._adapter)
-        self._adapter.precheck()
-        for step in steps:
-            if step.verb == "attach" and step.device.name not in self.before.devices:
-                self._record.attached(step.device)
-        self._record.save()
+    def gone(self) -> bool:
+        """Whether the process that was found has ended. It may have closed its sockets a moment before it is dead."""
+        process = self.system.process(self.app.pid)
+        return process is None or process.start_time != self.app.start_time or process.state in "ZX"
 
-    def do(self, step: Step) -> None:
-        """One step, judged by what is there afterwards where the answer leaves a doubt."""
-        try:
-            getattr(self, "_" + step.verb)(step.device)
-        except HotplugError as error:
-            if error.reason not in adapters.UNKNOWN_OUTCOME or not self._settled(step):
-                raise self._told(error).about(app=self.app.prefix, device=step.device.name) from error
-
-    def _told(self, error: HotplugError) -> HotplugError:
-        """DPDK has one errno for want of memory and for want of a port slot: the number of ports tells which."""
-        ports = len(self._ports.read()) if error.reason == "no_memory" else 0
-        if ports < DEFAULT_SLOTS:
+    def told(self, error: HotplugError) -> HotplugError:
+        """The error as it is, or that the application has ended, where that is what lies behind it."""
+        if error.reason not in ("telemetry", "primary_gone", "no_mp_socket") or not self._ends():
             return error
         return HotplugError(
-            "no_slot",
-            f"application '{self.app.prefix}' has no free port slot: it has {ports} ports",
-            way_out="Detach something first, or build DPDK with more RTE_MAX_ETHPORTS.",
-            **error.fields,
+            "primary_gone",
+            f"application '{self.app.prefix}' (pid {self.app.pid}) ended in the middle of it",
+            way_out="Its ports went with it. Start it again and repeat.",
         )
 
-    def _settled(self, step: Step) -> bool:
-        """Whether a step whose outcome was in doubt has taken effect."""
-        self._using().settle()
-        there = self.observe().devices.get(step.device.name)
-        if step.verb in ("attach", "detach"):
-            return (there is not None) == (step.verb == "attach")
-        return there is not None and there.started == (step.verb == "start")
-
-    def _using(self) -> adapters.Adapter:
-        if self._adapter is None:
-            raise RuntimeError("prepare() comes first")
-        return self._adapter
-
-    def _attach(self, device: Devargs) -> None:
-        self._record.attached(device)
-        self._record.save()
-        self._using().attach(device)
-
-    def _detach(self, device: Devargs) -> None:
-        ports = self._now(device)
-        if any(port.started for port in ports) and not self.spec.force:
-            raise HotplugError(
-                "port_started",
-                f"device '{device.name}' was started since it was looked at",
-                way_out="Stop it in the application and run again.",
-            )
-        self._using().detach(device, [port.port_id for port in ports])
-        self._record.detached(device)
-        self._record.save()
-
-    def _start(self, device: Devargs) -> None:
-        for port in self._now(device):
-            if not port.started:
-                self._using().start(port.port_id)
-
-    def _stop(self, device: Devargs) -> None:
-        for port in self._now(device):
-            if port.started:
-                self._using().stop(port.port_id)
-
-    def _now(self, device: Devargs) -> tuple[Port, ...]:
-        """The device's ports as they are at this moment."""
-        seen = self.before.devices.get(device.name)
-        if seen is None:
-            seen = self.observe().devices.get(device.name)
-        if seen is None:
-            return ()
-        names = {port.name for port in seen.ports}
-        return tuple(port for port in self._ports.again(port.port_id for port in seen.ports) if port.name in names)
-
-    def verify(self, steps: t.Sequence[Step]) -> None:
-        """Observe again, and refuse to call done what is not."""
-        self.after = self.observe()
-        self._adopt(steps)
-        left = plan(self.spec._replace(recreate=False, force=True), self.after, self.reach.verbs).steps
-        if left:
-            raise HotplugError(
-                "not_effective",
-                f"application '{self.app.prefix}' answered that it was done, but there is still to do: "
-                + ", ".join(str(step) for step in left),
-                way_out="Look at its log.",
-                app=self.app.prefix,
-                device=left[0].device.name,
-            )
-
-    def _adopt(self, steps: t.Sequence[Step]) -> None:
-        """Ports whose names do not tell their device belong to the one device that we attached and that has none yet."""
-        bare = [s.device for s in steps if s.verb == "attach" and s.device.name not in self.after.devices]
-        asked = {step.device.name for step in steps}
-        strange = [n for n in self.after.devices if n not in self.before.devices and n not in asked]
-        if len(bare) == 1 and strange:
-            names = [port.name for name in strange for port in self.after.devices[name].ports]
-            self._record.devices[bare[0].name]["ports"] = names
-            self._record.save()
-            self.after = self.observe()
+    def _ends(self) -> bool:
+        end = time.monotonic() + _ENDING
+        while not self.gone():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_POLL)
+        return True
 
     def close(self) -> None:
-        for resource in reversed(self._closing):
+        for resource in reversed(self.closing):
             resource.close()
-        self._closing.clear()
+        self.closing.clear()
+
+
+def action(step: Step, work: AppWork) -> dict[str, t.Any]:
+    """A step as results list it."""
+    state = work.after.devices.get(step.device.name) or work.before.devices.get(step.device.name)
+    ports = [port.port_id for port in state.ports] if state else []
+    return {"action": step.verb, "device": step.device.name, "devargs": step.device.text, "port_ids": ports}

@@ -1,0 +1,214 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import typing as t
+
+from .._apps import adapter as adapters
+from .._apps.app import Port
+from .._apps.ports import DEFAULT_SLOTS
+from .._devices import Devargs
+from .._errors import HotplugError
+from .model import Step
+from .plan import plan
+from .work import AppWork, action
+
+
+def apply(steps: t.Sequence[tuple[Step, AppWork]], progress: t.Callable[[str], None] | None = None) -> None:
+    """Do the steps in their order and look whether they hold; on a failure, what was done is taken back.
+
+    The error then says in its fields what was: ``actions`` done, ``undone``, ``not_undone``.
+    """
+    acts: dict[str, Acts] = {}
+    for _step, work in steps:
+        if work.home not in acts:
+            acts[work.home] = Acts(work)
+    for one in acts.values():
+        one.prepare([step for step, work in steps if work is one.work])
+    done: list[tuple[Step, Acts]] = []
+    with _unsignalled():
+        try:
+            for step, work in steps:
+                if progress:
+                    progress(f"{work.app.prefix}: {step}")
+                acts[work.home].do(step)
+                done.append((step, acts[work.home]))
+            for one in acts.values():
+                one.verify([step for step, its in done if its is one])
+        except HotplugError as error:
+            error.fields["actions"] = [action(step, its.work) for step, its in done]
+            _undo(done, error)
+            raise
+
+
+def _undo(done: t.Sequence[tuple[Step, Acts]], error: HotplugError) -> None:
+    """Take back what was done, last first. What cannot be taken back is said, and does not stop the rest."""
+    undone: list[str] = []
+    left: list[str] = []
+    for step, acts in reversed(done):
+        if acts.work.gone():
+            continue
+        why = _taken_back(step, acts)
+        if why:
+            left.append(f"{step}: {why}")
+        else:
+            undone.append(str(step))
+    error.fields.update(undone=undone, not_undone=left)
+    if undone or left:
+        error.way_out += f"{' ' if error.way_out else ''}Undone: {', '.join(undone) or 'nothing'}."
+        error.way_out += f" Not undone: {'; '.join(left)}." if left else ""
+
+
+def _taken_back(step: Step, acts: Acts) -> str:
+    """Does the inverse of a step; why it could not, empty if it could."""
+    if not acts.work.spec.atomic:
+        return "atomic is false"
+    if acts.silent:
+        return "the application does not answer"
+    if step.verb == "detach" and not step.args_known:
+        return "its arguments are not known"
+    try:
+        acts.do(step.inverse())
+    except HotplugError as failure:
+        return failure.message
+    return ""
+
+
+@contextlib.contextmanager
+def _unsignalled() -> t.Iterator[None]:
+    """A cut connection or a killed controller must not leave half of a plan: it is finished or undone."""
+    names = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+    try:
+        kept = [(name, signal.signal(name, signal.SIG_IGN)) for name in names]
+    except ValueError:  # not the main thread: signals do not end us there
+        kept = []
+    try:
+        yield
+    finally:
+        for name, handler in kept:
+            signal.signal(name, handler)
+
+
+class Acts:
+    """The acts on one application, by its adapter. Call prepare() first; it refuses what can be refused."""
+
+    def __init__(self, work: AppWork) -> None:
+        self.work = work
+        self._adapter = adapters.connect(work.app, work.reach, work.system, timeout=work.spec.timeout)
+        work.closing.append(self._adapter)
+        self.silent = False  # it left a request unanswered, and gives no answer to any other
+
+    def prepare(self, steps: t.Sequence[Step]) -> None:
+        """The last refusals, and a record that holds what is about to happen, before the first change."""
+        self._adapter.precheck()
+        for step in steps:
+            if step.verb == "attach" and step.device.name not in self.work.before.devices:
+                self.work.record.planned(step.device)
+        self.work.record.save()
+
+    def do(self, step: Step) -> None:
+        """One step, judged by what is there afterwards where the answer leaves a doubt."""
+        try:
+            getattr(self, "_" + step.verb)(step.device)
+        except HotplugError as error:
+            told = self._told(error)
+            if told.reason not in adapters.UNKNOWN_OUTCOME or not self._settled(step):
+                raise told.about(app=self.work.app.prefix, device=step.device.name) from error
+
+    def _told(self, error: HotplugError) -> HotplugError:
+        """DPDK has one errno for want of memory and for want of a port slot: the number of ports tells which."""
+        ports = len(self.work.ports.read()) if error.reason == "no_memory" else 0
+        if ports < DEFAULT_SLOTS:
+            return self.work.told(error)
+        return HotplugError(
+            "no_slot",
+            f"application '{self.work.app.prefix}' has no free port slot: it has {ports} ports",
+            way_out="Detach something first, or build DPDK with more RTE_MAX_ETHPORTS.",
+            **error.fields,
+        )
+
+    def _settled(self, step: Step) -> bool:
+        """Whether a step whose outcome was in doubt has taken effect; False as well where nothing tells."""
+        try:
+            self.silent = not self._adapter.settle()
+            there = None if self.silent else self.work.observe().devices.get(step.device.name)
+        except HotplugError:
+            self.silent = True
+        if self.silent:
+            return False
+        if step.verb in ("attach", "detach"):
+            return (there is not None) == (step.verb == "attach")
+        return there is not None and there.started == (step.verb == "start")
+
+    def _attach(self, device: Devargs) -> None:
+        self.work.record.attached(device)
+        self.work.record.save()
+        self._adapter.attach(device)
+
+    def _detach(self, device: Devargs) -> None:
+        ports = self._now(device)
+        if any(port.started for port in ports) and not self.work.spec.force:
+            raise HotplugError(
+                "port_started",
+                f"device '{device.name}' was started since it was looked at",
+                way_out="Stop it in the application and run again.",
+            )
+        self._adapter.detach(device, [port.port_id for port in ports])
+        self.work.record.detached(device)
+        self.work.record.save()
+
+    def _start(self, device: Devargs) -> None:
+        for port in self._now(device):
+            if not port.started:
+                self._adapter.start(port.port_id)
+
+    def _stop(self, device: Devargs) -> None:
+        for port in self._now(device):
+            if port.started:
+                self._adapter.stop(port.port_id)
+
+    def _now(self, device: Devargs) -> tuple[Port, ...]:
+        """The device's ports as they are at this moment."""
+        seen = self.work.before.devices.get(device.name)
+        if seen is None:
+            seen = self.work.observe().devices.get(device.name)
+        if seen is None:
+            return ()
+        names = {port.name for port in seen.ports}
+        return tuple(port for port in self.work.ports.again(port.port_id for port in seen.ports) if port.name in names)
+
+    def verify(self, steps: t.Sequence[Step]) -> None:
+        """Observe again, and refuse to call done what is not."""
+        try:
+            self.work.after = self.work.observe()
+        except HotplugError as error:
+            raise self.work.told(error).about(app=self.work.app.prefix) from error
+        self._adopt(steps)
+        left = plan(self.work.spec._replace(recreate=False, force=True), self.work.after, self.work.reach.verbs).steps
+        if left:
+            raise HotplugError(
+                "not_effective",
+                f"application '{self.work.app.prefix}' answered that it was done, but there is still to do: "
+                + ", ".join(str(step) for step in left),
+                way_out="Look at its log.",
+                app=self.work.app.prefix,
+                device=left[0].device.name,
+            )
+
+    def _adopt(self, steps: t.Sequence[Step]) -> None:
+        """Ports whose names do not tell their device belong to the one device that we attached and that has none yet."""
+        bare = [s.device for s in steps if s.verb == "attach" and s.device.name not in self.work.after.devices]
+        asked = {step.device.name for step in steps}
+        strange = [n for n in self.work.after.devices if n not in self.work.before.devices and n not in asked]
+        if len(bare) == 1 and strange:
+            names = [port.name for name in strange for port in self.work.after.devices[name].ports]
+            self.work.record.devices[bare[0].name]["ports"] = names
+            self.work.record.save()
+            self.work.after = self.work.observe()
