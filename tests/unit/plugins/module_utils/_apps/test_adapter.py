@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
+
+APP = App("web", "/run/dpdk", pid=7)
+
+
+def ways(testpmd: bool, ipc: bool, eal: bool) -> list[Reach]:
+    return [
+        Reach("testpmd", "", testpmd, "" if testpmd else "no console", ()),
+        Reach("multiprocess", "ipc", ipc, "" if ipc else "no socket", ()),
+        Reach("multiprocess", "eal", eal, "" if eal else "no library", ()),
+    ]
+
+
+CHOSEN: list[tuple[tuple[bool, bool, bool], dict[str, str], t.Any]] = [
+    ((True, True, True), {}, ("testpmd", "")),
+    ((False, True, True), {}, ("multiprocess", "ipc")),
+    ((False, False, True), {}, ("multiprocess", "eal")),
+    ((True, True, True), {"adapter": "multiprocess"}, ("multiprocess", "ipc")),
+    ((True, True, True), {"adapter": "multiprocess", "channel": "eal"}, ("multiprocess", "eal")),
+    ((True, True, True), {"adapter": "testpmd"}, ("testpmd", "")),
+    ((False, False, False), {}, ["testpmd: no console", "multiprocess ipc: no socket", "multiprocess eal: no library"]),
+    ((False, True, False), {"channel": "eal"}, ["testpmd: no console", "multiprocess eal: no library"]),
+    ((False, True, True), {"adapter": "testpmd"}, ["testpmd: no console"]),
+    ((True, True, True), {"adapter": "grout"}, ["no adapter grout auto"]),
+]
+
+
+@pytest.mark.parametrize("usable, asked, expected", CHOSEN)
+def test_choose(
+    monkeypatch: pytest.MonkeyPatch, usable: tuple[bool, bool, bool], asked: dict[str, str], expected: t.Any
+) -> None:
+    monkeypatch.setattr(adapter, "reaches", lambda _app, _system: ways(*usable))
+    if isinstance(expected, tuple):
+        assert adapter.choose(APP, System(), **asked)[:2] == expected
+        return
+    with pytest.raises(HotplugError) as error:
+        adapter.choose(APP, System(), **asked)
+    assert error.value.reason == "unreachable"
+    assert "'web' (pid 7)" in str(error.value)
+    assert all(text in str(error.value) for text in expected)

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Port
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.ports import Ports, _port
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
+
+Start = t.Callable[..., FakeApp]
+
+
+def of(app: FakeApp, **changes: t.Any) -> App:
+    found = App(app.prefix, app.runtime_dir, pid=app.pid, telemetry="dpdk_telemetry.v2")
+    return found._replace(**changes)
+
+
+def test_all_ports_owned_ones_too(fake: Start) -> None:
+    app = fake(vdevs=["net_null0", "net_null1", "net_null2"])
+    app.own(1)
+    app.start(2)
+    ports = Ports(of(app)).read()
+    assert [(p.port_id, p.name, p.owned, p.started, p.configured) for p in ports] == [
+        (0, "net_null0", False, False, False),
+        (1, "net_null1", True, False, False),
+        (2, "net_null2", False, True, True),
+    ]
+    assert ports[1] == Port(1, "net_null1", True, "02:00:00:00:00:01", 0, False, False)
+
+
+def test_more_ports_than_usual(fake: Start) -> None:
+    app = fake(slots=80, vdevs=[f"net_null{number}" for number in range(70)])
+    assert [port.port_id for port in Ports(of(app)).read()] == list(range(70))
+
+
+def test_holes(fake: Start) -> None:
+    app = fake(vdevs=["net_null0", "net_null1"])
+    app.detach("vdev:net_null0")
+    assert [port.port_id for port in Ports(of(app)).read()] == [1]
+    assert [port.port_id for port in Ports(of(app)).again([0, 1])] == [1]
+    assert Ports(of(app)).again([]) == []
+
+
+REFUSED: list[tuple[dict[str, t.Any], str, str]] = [
+    ({"telemetry": ""}, "telemetry", "it serves no telemetry"),
+    ({"telemetry_error": "it hangs"}, "telemetry", "it hangs"),
+    ({"pid": 1}, "primary_gone", "not by pid 1 any more"),
+    ({"prefix": "none"}, "unreadable", "none"),
+]
+
+
+@pytest.mark.parametrize("changes, reason, text", REFUSED)
+def test_refused(fake: Start, changes: dict[str, t.Any], reason: str, text: str) -> None:
+    app = fake()
+    with pytest.raises(HotplugError) as error:
+        Ports(of(app, **changes)).read()
+    assert error.value.reason == reason
+    assert text in str(error.value)
+
+
+NODES: list[tuple[t.Any, int]] = [(0, 0), (1, 1), (-1, -1), (4294967295, -1), (2**64 - 1, -1)]
+
+
+@pytest.mark.parametrize("told, node", NODES)
+def test_numa_node(told: int, node: int) -> None:
+    info = {"port_id": 3, "name": "x", "numa_node": told, "mac_addr": "AA:BB:CC:00:11:22", "dev_configured": 1}
+    assert _port(info, {3}) == Port(3, "x", False, "aa:bb:cc:00:11:22", node, True, False)

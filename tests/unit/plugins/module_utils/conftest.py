@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import typing as t
+
+import pytest
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter, multiprocess
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, record
+from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
+from hypothesis import HealthCheck, settings
+
+# Function-scoped fixtures here are only constants and directories, which examples may share.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("default")
+
+
+@pytest.fixture
+def run() -> t.Iterator[str]:
+    """A runtime directory with a short path: a socket's address has 107 bytes at most."""
+    path = tempfile.mkdtemp(prefix="hp")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def fake(run: str) -> t.Iterator[t.Callable[..., FakeApp]]:
+    """fake("web", vdevs=[...]) starts a fake application; it ends with the test."""
+    apps: list[FakeApp] = []
+
+    def start(prefix: str = "web", **options: t.Any) -> FakeApp:
+        apps.append(FakeApp(run, prefix, **options))
+        return apps[-1]
+
+    yield start
+    for app in apps:
+        app.end()
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
+    """Where locks and records are: a directory of the test's own, not made yet."""
+    above = tempfile.mkdtemp(prefix="hp")
+    path = f"{above}/dpdk-hotplug"
+    monkeypatch.setattr(home, "place", lambda: path)
+    monkeypatch.setattr(record, "place", lambda: path)
+    yield path
+    shutil.rmtree(above)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits of tenths of a second where DPDK needs seconds."""
+    monkeypatch.setattr(multiprocess, "_ANSWER", 0.3)
+    monkeypatch.setattr(multiprocess, "_SETTLE", 1.5)
+    monkeypatch.setattr(multiprocess, "_PING", 0.3)
+
+
+class SwitchingAdapter(multiprocess.Multiprocess):
+    """An adapter that starts and stops ports as well, as the application's own console would."""
+
+    name = "testpmd"
+    verbs = frozenset(("attach", "detach", "start", "stop"))
+    apps: t.ClassVar[dict[int, FakeApp]] = {}
+    failing: t.ClassVar[dict[str, Exception]] = {}
+
+    def start(self, port_id: int) -> None:
+        self._switch("start", port_id)
+
+    def stop(self, port_id: int) -> None:
+        self._switch("stop", port_id)
+
+    def _switch(self, verb: str, port_id: int) -> None:
+        if verb in self.failing:
+            raise self.failing[verb]
+        app = self.apps[self._app.pid]
+        app._say("requests_add", verb, str(port_id))
+        getattr(app, verb)(port_id)
+
+
+@pytest.fixture
+def only_multiprocess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "reaches", multiprocess.reach)
+
+
+@pytest.fixture
+def switching(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[FakeApp], FakeApp]]:
+    """switching(app): the application is reached by an adapter that can start and stop its ports too."""
+
+    def reaches(app: App, system: System) -> list[Reach]:
+        usable = app.pid in SwitchingAdapter.apps
+        own = Reach("testpmd", "", usable, "" if usable else "no console", tuple(SwitchingAdapter.verbs))
+        return [own, *multiprocess.reach(app, system)]
+
+    def connect(app: App, reach: Reach, system: System, *, timeout: float) -> adapter.Adapter:
+        kind = SwitchingAdapter if reach.adapter == "testpmd" else multiprocess.Multiprocess
+        return kind(app, "ipc", system, timeout=timeout)
+
+    def add(app: FakeApp) -> FakeApp:
+        SwitchingAdapter.apps[app.pid] = app
+        return app
+
+    monkeypatch.setattr(adapter, "reaches", reaches)
+    monkeypatch.setattr(adapter, "connect", connect)
+    yield add
+    SwitchingAdapter.apps.clear()
+    SwitchingAdapter.failing.clear()
