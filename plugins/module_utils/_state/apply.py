@@ -36,16 +36,29 @@ def apply(steps: t.Sequence[tuple[Step, AppWork]], progress: t.Callable[[str], N
     with _unsignalled():
         try:
             for step, work in steps:
-                if progress:
-                    progress(f"{work.app.prefix}: {step}")
+                _tell(progress, f"{work.app.prefix}: {step}")
                 acts[work.home].do(step)
                 done.append((step, acts[work.home]))
             for one in acts.values():
                 one.verify([step for step, its in done if its is one])
-        except HotplugError as error:
+        except Exception as exc:
+            error = exc if isinstance(exc, HotplugError) else _unforeseen(exc)
             error.fields["actions"] = [action(step, its.work) for step, its in done]
             _undo(done, error)
-            raise
+            raise error from exc
+
+
+def _tell(progress: t.Callable[[str], None] | None, text: str) -> None:
+    """Whoever reads along may be gone: that is no reason to stop half-way."""
+    try:
+        if progress:
+            progress(text)
+    except OSError:
+        pass
+
+
+def _unforeseen(exc: Exception) -> HotplugError:
+    return HotplugError("failed", f"{type(exc).__name__}: {exc}", way_out="This should not happen: please report it.")
 
 
 def _undo(done: t.Sequence[tuple[Step, Acts]], error: HotplugError) -> None:
@@ -53,7 +66,7 @@ def _undo(done: t.Sequence[tuple[Step, Acts]], error: HotplugError) -> None:
     undone: list[str] = []
     left: list[str] = []
     for step, acts in reversed(done):
-        if acts.work.gone():
+        if acts.work.gone():  # its ports went with it
             continue
         why = _taken_back(step, acts)
         if why:
@@ -103,11 +116,15 @@ class Acts:
         self.work = work
         self._adapter = adapters.connect(work.app, work.reach, work.system, timeout=work.spec.timeout)
         work.closing.append(self._adapter)
+        self.silent = False  # it left a request unanswered, and answers no other
         self.silent = False  # it left a request unanswered, and gives no answer to any other
 
     def prepare(self, steps: t.Sequence[Step]) -> None:
         """The last refusals, and a record that holds what is about to happen, before the first change."""
-        self._adapter.precheck()
+        try:
+            self._adapter.precheck()
+        except HotplugError as error:
+            raise self.work.told(error).about(app=self.work.app.prefix) from error
         for step in steps:
             if step.verb == "attach" and step.device.name not in self.work.before.devices:
                 self.work.record.planned(step.device)
@@ -154,6 +171,8 @@ class Acts:
 
     def _detach(self, device: Devargs) -> None:
         ports = self._now(device)
+        if not ports:
+            return  # gone meanwhile; a detach of what is not there ends a primary of 26.07
         if any(port.started for port in ports) and not self.work.spec.force:
             raise HotplugError(
                 "port_started",
