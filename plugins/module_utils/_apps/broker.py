@@ -25,12 +25,13 @@ import typing as t
 
 from .._errors import HotplugError
 from .._system import Directory
-from .console import END, MAX_LINE, OUTPUT, SOCKET, TURN, directory_of, eal_runtime_dir
+from .console import END, IF_LOST, MAX_LINE, OUTPUT, SOCKET, TURN, directory_of, eal_runtime_dir
 from .discovery import check_prefix
 
 _UCRED = struct.Struct("=iII")
 # prctl(2): PR_SET_PDEATHSIG.
 _PR_SET_PDEATHSIG = 1
+_FRESH = SOCKET + ".new"
 _CHUNK = 1 << 16
 # A client that does not read loses its turn at this many bytes; our own stdout loses bytes.
 _MAX_PENDING = 1 << 20
@@ -153,15 +154,17 @@ class _Place:
 
     def listen(self) -> socket.socket:
         """The socket. One that is there already is a dead console's, as the lock is ours."""
-        self._unlink(SOCKET)
+        self._unlink(_FRESH)
         os.fchmod(self._directory.fd, 0o700)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         mask = os.umask(0o177)
         try:
-            listener.bind(self._directory.child(SOCKET))
+            listener.bind(self._directory.child(_FRESH))
         finally:
             os.umask(mask)
         listener.listen(_MAX_CLIENTS)
+        # Nobody finds one that does not listen yet.
+        os.rename(_FRESH, SOCKET, src_dir_fd=self._directory.fd, dst_dir_fd=self._directory.fd)
         return listener
 
     def remove(self) -> None:
@@ -245,6 +248,8 @@ class _Client:
         self.pending: list[bytes] = []
         self.size = 0
         self.heard = time.monotonic()
+        # A line to be typed in its place when it is lost.
+        self.if_lost = b""
 
     def put(self, kind: bytes, data: bytes = b"") -> None:
         self.pending.append(kind + data)
@@ -389,34 +394,42 @@ class _Broker:
         self._clients[0].flush()
 
     def _serve(self, client: _Client, event: int) -> None:
-        alive = client.flush()
-        if alive and event & select.POLLIN and client is self._clients[0]:
-            alive = self._hear(client)
-        elif event & (select.POLLHUP | select.POLLERR):
-            alive = False
-        if not alive:
+        first = client is self._clients[0]
+        if not client.flush() or (event & (select.POLLHUP | select.POLLERR) and not event & select.POLLIN):
+            while first and self._hear(client):  # what it had sent counts
+                pass
+            self._drop(client)
+        elif first and event & select.POLLIN and not self._hear(client):
             self._drop(client)
 
     def _hear(self, client: _Client) -> bool:
+        """Take one packet of the client; whether there was one, and it is what it may be."""
         try:
-            line = client.link.recv(MAX_LINE + 1)
-        except BlockingIOError:
-            return True
+            packet = client.link.recv(MAX_LINE + 2, socket.MSG_DONTWAIT)
         except OSError:
             return False
-        if not line or len(line) > MAX_LINE or not all(0x20 <= byte < 0x7F for byte in line):
+        line = packet[len(IF_LOST) :] if packet.startswith(IF_LOST) else packet
+        if not packet or len(line) > MAX_LINE or not all(0x20 <= byte < 0x7F for byte in line):
             return False
         client.heard = time.monotonic()
+        if line is packet:
+            self._type(line)
+        else:
+            client.if_lost = line
+        return True
+
+    def _type(self, line: bytes) -> None:
         self._input += line + b"\n"
         if self._master >= 0:
             self._write_program()
-        return True
 
     def _drop(self, client: _Client, why: str = "") -> None:
         if why:
             client.put(END, why.encode())
             client.flush()
         first = client is self._clients[0]
+        if client.if_lost:
+            self._type(client.if_lost)
         self._clients.remove(client)
         client.link.close()
         if first and self._clients:

@@ -28,6 +28,8 @@ if t.TYPE_CHECKING:
 SOCKET = "console"
 # What a packet from the broker is: its first byte. A packet to the broker is one line, without its end.
 TURN, OUTPUT, END = b"H", b"O", b"E"
+# ... and a packet that begins so holds the line that is typed when its sender is lost.
+IF_LOST = b"\x01"
 # RDLINE_BUF_SIZE is 512 (lib/cmdline/cmdline_private.h), with the line's end; what is longer is cut silently.
 MAX_LINE = 510
 # Bytes of output that are kept while waiting for a command's end.
@@ -35,6 +37,8 @@ _MAX_OUTPUT = 1 << 20
 # struct ucred of socket(7), SO_PEERCRED: pid, uid, gid.
 _UCRED = struct.Struct("=iII")
 _PROMPT = "testpmd> "
+# Seconds for handing a packet to the broker itself.
+_HANDOVER = 5.0
 # A program in a console may be started through a few wrappers (ip netns exec, taskset, a shell script).
 _MAX_ANCESTORS = 16
 _START_WITH = "Start it with: dpdk-hotplug console --prefix PREFIX -- dpdk-testpmd EAL-OPTIONS -- -i OPTIONS"
@@ -173,6 +177,12 @@ class Console:
             marks.append(self._mark(end))
         return [_answer(command, self._until(mark, command, end)) for command, mark in zip(commands, marks)]
 
+    def if_lost(self, line: str) -> None:
+        """Have the line typed when this client ends, in whatever way, before it takes that back with an empty one."""
+        if line:
+            check_line(line)
+        self._deliver(IF_LOST + line.encode("ascii"), time.monotonic() + _HANDOVER)
+
     def close(self) -> None:
         self._socket.close()
 
@@ -252,13 +262,16 @@ class Console:
             )
 
     def _send(self, line: str, end: float) -> None:
+        self._deliver(line.encode("ascii"), end)
+
+    def _deliver(self, packet: bytes, end: float) -> None:
         self._socket.settimeout(max(0.001, end - time.monotonic()))
         try:
-            self._socket.send(line.encode("ascii"))
+            self._socket.send(packet)
         except socket.timeout as exc:
             raise HotplugError("timeout", f"the console {self._place} takes no input", way_out="It is stuck.") from exc
         except OSError as exc:
-            raise self._lost(line) from exc
+            raise self._lost(packet.decode("ascii")) from exc
 
     def _receive(self, end: float) -> bytes:
         """The next packet; empty when there is none by then."""

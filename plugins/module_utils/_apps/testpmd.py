@@ -247,9 +247,12 @@ class Testpmd:
             self._open = None
 
     def _run(self, *commands: str) -> list[str]:
+        return self._console().run_all(*commands, timeout=self._answer)
+
+    def _console(self) -> console.Console:
         if self._open is None:
             self._open = self._connect(self._wait)
-        return self._open.run_all(*commands, timeout=self._answer)
+        return self._open
 
     def _connect(self, timeout: float) -> console.Console:
         place = console.find(self._app, self._system)
@@ -280,6 +283,7 @@ class Testpmd:
         there = {port.port_id for port in self._own_ports()}
         running = self.forwarding()
         if running:
+            self._console().if_lost("start")  # killed half-way, we leave no halted testpmd behind
             self._run("stop")
         have, count = self._forwarded()
         want = [one for one in change(have) if one in there]
@@ -290,6 +294,7 @@ class Testpmd:
             (out,) = self._run("start")
             if not self.forwarding():
                 raise _failure("start forwarding again: it is halted", out, ())
+            self._console().if_lost("")
 
     def _forwarded(self) -> tuple[list[int], int]:
         """The ports in testpmd's forwarding list, and how many entries it has. Only while it does not forward.
