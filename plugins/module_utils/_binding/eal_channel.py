@@ -171,9 +171,10 @@ def eal_preconditions(
 
     It reads /proc, /sys and the application's directory, loads nothing, asks nobody and changes nothing.
     """
-    if not app.running:
-        return [_obstacle(app, "primary_gone", "the application is not running", "Start it.")]
     system = system or System()
+    process = system.process(app.pid) if app.running else None
+    if process is None or process.state in "ZX" or app.start_time not in (0, process.start_time):
+        return [_obstacle(app, "primary_gone", "the application is not running", "Start it.")]
     found = [*_place(app, system), *_sharing(app, system)]
     if not found:
         found = [*_library(app, look(app.pid, system), system), *_uio(app, devices, system)]
@@ -334,6 +335,7 @@ class EalChannel:
 
     ``timeout``: seconds to wait for EAL's start, and again for each operation. ``keep``: descriptors that the child
     inherits: with that of the lock on the prefix the lock stands as long as the child acts, even if we are gone.
+    ``libraries``: those of EAL and ethdev, instead of the ones that the application runs on.
     """
 
     def __init__(
@@ -425,7 +427,7 @@ class EalChannel:
             "release": list(release),
             "eal": eal,
             "ethdev": ethdev,
-            "preload": _elsewhere(process),
+            "preload": [] if self.libraries else _elsewhere(process),
             "user": user if os.geteuid() == 0 and process.uid > 0 else None,
             "lcores": _lcores(process),
             "options": self._options(operations),
