@@ -45,6 +45,8 @@ def _app(value: t.Any, where: str) -> AppSpec:
         for index, one in enumerate(_list(entry.get("ports"), f"{where}.ports"))
     ]
     flags = {name: _flag(entry[name], f"{where}.{name}") for name in _FLAGS if entry.get(name) is not None}
+    if flags.get("exclusive") and entry.get("ports") is None:
+        raise _bad(where, "has exclusive but no ports", "Write an empty list to detach all of them.")
     if flags.get("exclusive") and any(not port.present for port in ports):
         raise _bad(where, "has exclusive beside ports with state absent", "What is not listed is detached anyway.")
     return AppSpec(
