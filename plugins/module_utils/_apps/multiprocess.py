@@ -154,17 +154,21 @@ class Multiprocess:
                 f"application '{self._app.prefix}' (pid {self._app.pid}) does not answer multi-process requests",
                 way_out="It is stopped or hung, or its multi-process thread has ended: nothing was changed. Restart it.",
             )
+        self._primary.sweep()
         for name in self._primary.secondaries():
             self._check_secondary(self._primary, name)
 
     def _check_secondary(self, primary: Primary, name: str) -> None:
         pid = int(name.split("_")[2]) if name.split("_")[2].isdigit() else 0
         process = self._system.process(pid)
+        silent = process is not None and process.state in _SILENT_STATES
+        if not primary.listens(name):  # the leftover of a dead secondary
+            return
         try:
-            if primary.ping(name, timeout=0 if process and process.state in _SILENT_STATES else _PING):
+            if not silent and primary.ping(name, timeout=_PING):
                 return
         except HotplugError as error:
-            if error.reason == "primary_gone":  # nobody holds that socket: the leftover of a dead secondary
+            if error.reason == "primary_gone":  # it ended this moment
                 return
             raise
         state = _SILENT_STATES.get(process.state, "hung") if process else "hung"

@@ -111,6 +111,23 @@ class Primary:
         """The socket names of the secondaries, dead ones' leftovers included."""
         return [name for name in self._directory.names() if name.startswith(_PRIMARY + "_")]
 
+    def listens(self, name: str) -> bool:
+        """Whether a process holds the socket ``name``; False for the leftover of a dead one. Nothing is sent to it."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+            try:
+                connection.connect(self._directory.child(name))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except OSError as exc:
+                raise self._cannot_send(name, exc) from exc
+        return True
+
+    def sweep(self) -> None:
+        """Remove the reply sockets that killed runs of ours left."""
+        for name in self._directory.names():
+            if name.startswith(_OURS) and self._directory.is_socket(name) and not self.listens(name):
+                self._unlink(name)
+
     def _request(self, name: str, kind: int, devargs: str, timeout: float) -> int:
         if not self._directory.is_socket(name):
             raise HotplugError(
@@ -155,10 +172,12 @@ class Primary:
         connection.settimeout(timeout)
         try:
             connection.sendto(data, self._directory.child(name))
-        except socket.timeout:
+        except (socket.timeout, BlockingIOError):
             raise self._timeout(timeout) from None
-        except ConnectionRefusedError as exc:
+        except (ConnectionRefusedError, FileNotFoundError) as exc:
             raise self._gone() from exc
+        except OSError as exc:
+            raise self._cannot_send(name, exc) from exc
 
     def _await(self, connection: socket.socket, timeout: float) -> int:
         end = time.monotonic() + timeout
@@ -182,11 +201,19 @@ class Primary:
             for fd in watch:
                 os.close(fd)
 
+    def _cannot_send(self, name: str, exc: OSError) -> HotplugError:
+        return HotplugError(
+            "no_mp_socket",
+            f"{self._directory.path}/{name} takes no requests: {exc.strerror}",
+            way_out="Run as the application's user or as root.",
+        )
+
     def _timeout(self, timeout: float) -> HotplugError:
         return HotplugError(
             "timeout",
             f"no answer from the application within {timeout:.0f} s",
-            way_out="Whether it acted is not known from this; look at its ports and at its log.",
+            way_out="Whether it acted is not known from this, and it may act when it continues. Run again when it answers: "
+            "what is there then decides.",
         )
 
     def _gone(self) -> HotplugError:

@@ -25,7 +25,7 @@ from .model import AppSpec, AppState, DeviceState, Step
 from .plan import Plan, plan
 from .record import Record, look
 
-# Seconds: between the end of a process's sockets and its own lie a few milliseconds.
+# Seconds; it is a few milliseconds.
 _ENDING = 0.5
 _POLL = 0.01
 
