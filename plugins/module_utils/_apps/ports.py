@@ -41,8 +41,9 @@ class Ports:
 
     def again(self, port_ids: t.Iterable[int]) -> list[Port]:
         """Those of the ports that are still there, read afresh. ``owned`` is not looked at."""
+        wanted = tuple(port_ids)
         with self._session() as session:
-            return _read(session, port_ids, set(port_ids))
+            return _read(session, wanted, set(wanted))
 
     def glance(self, port_ids: t.Sequence[int]) -> tuple[frozenset[int], list[Port]]:
         """What /ethdev/list has, and those of the ports that are still there: cheap, and blind to new ports with an owner."""
