@@ -22,10 +22,6 @@ from typing import Any
 import pytest
 from releases import Dpdk, Testpmd, count, is_alive, wait_until
 
-sys.path.append(str(Path(__file__).parents[2] / "unit/plugins/module_utils/binding"))
-
-import fake_dpdk
-
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import discovery
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import eal_channel
@@ -37,6 +33,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.eal_channel 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._binding import fake_dpdk
 
 ABI = {"22.11": 23, "24.11": 25, "25.11": 26}
 
@@ -271,7 +268,7 @@ def test_an_operation_that_does_not_come_back_is_a_timeout(primary: Testpmd, mon
     request = channel._request([Operation("attach", parse("net_null5"))])
     # the primary is stopped between the start of EAL and the operation: EAL has an answer to its own questions then
     monkeypatch.setattr(channel, "_request", lambda _operations: request)
-    monkeypatch.setattr(eal_channel.json, "loads", _stopping(json.loads, primary))
+    monkeypatch.setattr(json, "loads", _stopping(json.loads, primary))
     try:
         with pytest.raises(HotplugError) as caught:
             channel.run([Operation("attach", parse("net_null5"))])

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stateful stand-in for librte_eal and librte_ethdev, and the claims that it makes about them.
 
-walk() does one fixed sequence of calls through the binding and writes down what came back. test_eal.py holds the fake to
+walk() does a fixed sequence of calls through the binding and writes down what came back. test_eal.py holds the fake to
 EXPECTED; tests/integration/real/test_eal_real.py holds DPDK to it, by running this file:
 
     fake_dpdk.py ABI        prints what the real libraries of that ABI do, as JSON
