@@ -41,7 +41,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"{_PROGRAM}: interrupted\n")
         return INTERRUPTED
-    except Exception as exc:  # noqa: BLE001 - a defect of ours gets an exit code and a line too
+    except Exception as exc:
         return _fail(internal(exc), as_json)
     finally:
         _flush()
@@ -350,7 +350,7 @@ def _ports(given: argparse.Namespace) -> int:
         _print(ports_text(found["ports"], width()))
         for one in found["unread"]:
             text = f"{_PROGRAM}: the ports of '{one['app']}' (pid {one['pid']}) cannot be read: {one['reason']}"
-            _complain([printable(text)])
+            _complain([text])
     return REFUSED if given.app and found["unread"] and not found["ports"] else DONE
 
 
@@ -533,7 +533,7 @@ def _watch(given: argparse.Namespace) -> int:
     def look() -> None:
         try:
             watch.run()
-        except Exception as exc:  # noqa: BLE001 - the main thread has to hear of it
+        except Exception as exc:
             events.put(exc)
 
     threading.Thread(target=look, daemon=True).start()
@@ -610,14 +610,17 @@ def _file(name: str, limit: int) -> bytes:
         link = os.path.islink(name) if "\0" not in name else False
         why = "is a symbolic link" if link else f"cannot be opened: {getattr(exc, 'strerror', exc)}"
         raise _bad_file(name, why, "Give the path of the file itself.") from exc
-    with os.fdopen(fd, "rb") as stream:
+    try:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise _bad_file(name, "is not a regular file", "Use - for standard input.")
-        why = _distrust(status)
+        why = "is not a regular file" if not stat.S_ISREG(status.st_mode) else _distrust(status)
         if why:
-            raise _bad_file(name, why, "It decides what root does: root must own it, and nobody else may write to it.")
-        return stream.read(limit)
+            raise _bad_file(
+                name, why, "Give a file that root owns and nobody else may write to, or - for standard input."
+            )
+        with os.fdopen(fd, "rb", closefd=False) as stream:
+            return stream.read(limit)
+    finally:
+        os.close(fd)
 
 
 def _distrust(status: os.stat_result) -> str:
@@ -660,9 +663,8 @@ def error_text(error: HotplugError) -> list[str]:
     text, way_out = str(error), error.way_out
     if way_out and text.endswith(way_out):
         text = text[: -len(way_out)].rstrip()
-    lines = [f"{_PROGRAM}: error: {printable(text)}"]
-    lines += [f"  Way out: {printable(way_out)}"] if way_out else []
-    return lines + [printable(line) for line in str(error.fields.get("traceback", "")).splitlines()]
+    lines = [f"{_PROGRAM}: error: {text}", *([f"  Way out: {way_out}"] if way_out else [])]
+    return lines + str(error.fields.get("traceback", "")).splitlines()
 
 
 def _print(lines: t.Sequence[str]) -> int:
@@ -683,7 +685,7 @@ def _safe(line: str) -> str:
 
 def _complain(lines: t.Sequence[str]) -> None:
     with contextlib.suppress(OSError):
-        sys.stderr.write("".join(line + "\n" for line in lines))
+        sys.stderr.write("".join(printable(line) + "\n" for line in lines))
 
 
 def _flush() -> None:

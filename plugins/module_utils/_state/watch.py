@@ -38,8 +38,8 @@ _GRACE = 5.0
 class Watch:
     """Tells what becomes of the applications of a host and their ports, until stop().
 
-    ``emit`` is called from several threads, one an application, so that one that hangs holds up nobody else. ``initial``:
-    whether what is there at the start is told too. ``interval``: seconds between two looks.
+    ``emit`` is called from several threads, one an application: one that hangs holds up nobody else.
+    ``initial``: whether what is there at the start is told too. ``interval``: seconds between two looks.
     """
 
     def __init__(
