@@ -62,6 +62,7 @@ def run(argv: list[str], **environment: str) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, **environment},
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(argv)} failed with {done.returncode}:\n{done.stdout[-4000:]}")
@@ -188,27 +189,34 @@ class _locked:
 
 
 # ansible-test downloads get-pip for the environments that it makes; this does the same with what Python brings along.
-_GET_PIP = """import ensurepip, subprocess, sys
-ensurepip.bootstrap()
+# (ensurepip in a process of its own: it turns pip's configuration off where it runs)
+_GET_PIP = """import subprocess, sys
+subprocess.check_call([sys.executable, "-m", "ensurepip"])
 wanted = [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
 sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "-q", "--upgrade", *wanted]))
 """
 
 
 def ansible_test_home(ansible: Tools) -> Path:
-    """A HOME for ansible-test, so that the user's own is left alone."""
-    home = cache() / "ansible-test"
+    """A HOME for this ansible-test, so that the user's own is left alone, and two do not build the same environment."""
+    home = cache() / "ansible-test" / ansible.bin.parent.name
     scripts = home / ".ansible" / "test" / "cache"
     scripts.mkdir(parents=True, exist_ok=True)
     for source in ansible.bin.parent.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"):
         for version in re.findall(r"pip='([0-9.]+)'", source.read_text()):
             (scripts / f"get_pip_{version.replace('.', '_')}.py").write_text(_GET_PIP)
-    for name in (".config/pip", ".pip", ".config/uv"):  # where the user has configured pip to go
-        there = Path(os.environ.get("HOME") or "/root", name)
-        if there.is_dir() and not (home / name).exists():
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            (home / name).symlink_to(there)
+    (home / ".config" / "pip").mkdir(parents=True, exist_ok=True)
+    (home / ".config" / "pip" / "pip.conf").write_text(_pip_settings(ansible))
     return home
+
+
+def _pip_settings(ansible: Tools) -> str:
+    """All of pip's settings on this machine, those of the environment too, which ansible-test does not pass on."""
+    listed = subprocess.run([ansible.program("pip"), "config", "list"], capture_output=True, text=True, check=True)
+    settings: dict[str, str] = {}
+    for name, value in re.findall(r"^(?:global|:env:)\.([\w-]+)='(.*)'$", listed.stdout, re.MULTILINE):
+        settings[name] = value.replace("\\n", "\n    ")
+    return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 
 def main(argv: list[str]) -> int:

@@ -87,7 +87,9 @@ def _build(release: str, target: Path) -> None:
         str(partial),
         mirror(),
     ]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"chroots: mmdebstrap failed for {suite.name}:\n{done.stdout[-4000:]}")
     partial.rename(target)

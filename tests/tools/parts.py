@@ -178,9 +178,9 @@ def _summary(results: Sequence[Result], seconds: float) -> Counts:
         verdict = "FAILED" if counts.failed else "ok"
         numbers = f"{counts.passed:>7}{counts.failed:>8}{len(counts.skipped):>9}{took:>9.1f}"
         print(f"{name:<18}{verdict:<9}{numbers}  {note[:90]}")
-    for name, counts, _, _ in results:
-        for what in counts.skipped:
-            print(f"skipped in {name}: {what}")
+    for result in results:
+        for what in result.counts.skipped:
+            print(f"skipped in {result.name}: {what}")
     print(f"took {seconds / 60:.1f} minutes")
     return Counts(
         sum(r.counts.passed for r in results),
@@ -195,7 +195,7 @@ def carry_out(parts: Sequence[Part], directory: Path) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_children)
     start, schedule = time.monotonic(), _Schedule(parts, directory)
-    workers = [threading.Thread(target=schedule.work) for _ in range(max(2, os.cpu_count() or 2))]
+    workers = [threading.Thread(target=schedule.work) for number in range(max(2, os.cpu_count() or 2))]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -10,16 +10,17 @@ Logs go to tests/output/. Needs root for all but lint and unit.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from xml.etree import ElementTree
 
 import bootstrap
 import chroots
@@ -208,7 +209,8 @@ def _sanity(version: str, log: Log) -> Counts:
     if ansible.tree:
         return Counts(skipped=(f"ansible-test sanity of {version}: no Python 3.12 or newer on this machine",))
     home = bootstrap.ansible_test_home(ansible)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, open(home / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # it is not made for two at once in one HOME
         code, lines = log.output(
             [ansible.program("ansible-test"), "sanity", "--color", "no", "--truncate", "0"],
             snapshot(directory),
