@@ -41,10 +41,8 @@ def check_prefix(prefix: str) -> str:
     return prefix
 
 
-def runtime_dirs(system: System, sockets: str, seen: set[tuple[int, int]]) -> list[str]:
+def runtime_dirs(system: System, sockets: str) -> list[str]:
     """Where EAL puts its runtime directories: the standard places, and those of living sockets.
-
-    Each once, by its device and inode in ``seen``: there are links, and mount namespaces share directories.
 
     Source: eal_create_runtime_dir() (lib/eal/unix/eal_filesystem.c): $RUNTIME_DIRECTORY, /var/run for root,
     $XDG_RUNTIME_DIR, /tmp.
@@ -52,7 +50,11 @@ def runtime_dirs(system: System, sockets: str, seen: set[tuple[int, int]]) -> li
     places = ["/var/run/dpdk", "/tmp/dpdk"]
     places += [f"/run/user/{name}/dpdk" for name in system.names("/run/user")]
     places += [f"/run/{name}/dpdk" for name in system.names("/run")]
-    places += [match.group(1) for match in _SOCKET_DIR.finditer(sockets)]
+    return places + [match.group(1) for match in _SOCKET_DIR.finditer(sockets)]
+
+
+def _unseen(system: System, places: t.Iterable[str], seen: set[tuple[int, int]]) -> list[str]:
+    """Those that are there, each once, by its device and inode: there are links, and mount namespaces share directories."""
     real = []
     for place in places:
         try:
@@ -75,8 +77,8 @@ class _View(t.NamedTuple):
 def find(system: System, *, runtime_dir: str = "", prefixes: t.Collection[str] = ()) -> list[App]:
     """Every DPDK application on the host, dead ones' leftovers too, by directory and prefix.
 
-    Where ``runtime_dir`` is given, only those below it; where ``prefixes`` are, only these. Nothing is changed, and no application is trusted:
-    who holds a file or a socket is what the kernel says.
+    Where ``runtime_dir`` is given, only those below it; where ``prefixes`` are, only these. Nothing is changed, and
+    no application is trusted: who holds a file or a socket is what the kernel says.
     """
     eal = _eal_processes(system)
     ours = system.link("/proc/self/ns/mnt")
@@ -88,7 +90,8 @@ def find(system: System, *, runtime_dir: str = "", prefixes: t.Collection[str] =
     seen: set[tuple[int, int]] = set()
     for view in views.values():
         inside = System(system.root + view.root)
-        for place in [runtime_dir] if runtime_dir else runtime_dirs(inside, sockets, seen):
+        places = [runtime_dir] if runtime_dir else runtime_dirs(inside, sockets)
+        for place in _unseen(inside, places, seen):
             apps += _below(system, view, place, prefixes)
     if not runtime_dir:
         apps += [app for app in _unlisted(system, eal, apps) if not prefixes or app.prefix in prefixes]

@@ -12,7 +12,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App,
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 
-APP = App("web", "/run/dpdk", pid=7)
+APP = App("web", "/run/dpdk", pid=7, name="vswitchd")
 
 
 def ways(testpmd: bool, ipc: bool, eal: bool) -> list[Reach]:
@@ -30,10 +30,10 @@ CHOSEN: list[tuple[tuple[bool, bool, bool], dict[str, str], t.Any]] = [
     ((True, True, True), {"adapter": "multiprocess"}, ("multiprocess", "ipc")),
     ((True, True, True), {"adapter": "multiprocess", "channel": "eal"}, ("multiprocess", "eal")),
     ((True, True, True), {"adapter": "testpmd"}, ("testpmd", "")),
-    ((False, False, False), {}, ["testpmd: no console", "multiprocess ipc: no socket", "multiprocess eal: no library"]),
-    ((False, True, False), {"channel": "eal"}, ["testpmd: no console", "multiprocess eal: no library"]),
+    ((False, False, False), {}, ["testpmd: no console", "multiprocess (ipc): no socket", "multiprocess (eal): no library"]),
+    ((False, True, False), {"channel": "eal"}, ["testpmd: no console", "multiprocess (eal): no library"]),
     ((False, True, True), {"adapter": "testpmd"}, ["testpmd: no console"]),
-    ((True, True, True), {"adapter": "grout"}, ["no adapter grout auto"]),
+    ((True, True, True), {"adapter": "grout"}, ["the adapter grout is not for 'vswitchd'"]),
 ]
 
 
@@ -41,7 +41,7 @@ CHOSEN: list[tuple[tuple[bool, bool, bool], dict[str, str], t.Any]] = [
 def test_choose(
     monkeypatch: pytest.MonkeyPatch, usable: tuple[bool, bool, bool], asked: dict[str, str], expected: t.Any
 ) -> None:
-    monkeypatch.setattr(adapter, "reaches", lambda _app, _system: ways(*usable))
+    monkeypatch.setattr(adapter, "reaches", lambda _app, _system: iter(ways(*usable)))
     if isinstance(expected, tuple):
         assert adapter.choose(APP, System(), **asked)[:2] == expected
         return
@@ -50,3 +50,17 @@ def test_choose(
     assert error.value.reason == "unreachable"
     assert "'web' (pid 7)" in str(error.value)
     assert all(text in str(error.value) for text in expected)
+
+
+PROGRAMS: list[tuple[tuple[str, ...], list[str]]] = [
+    (("/usr/bin/dpdk-testpmd", "-i"), ["testpmd", "multiprocess", "multiprocess"]),
+    (("ovs-vswitchd",), ["multiprocess", "multiprocess"]),
+    ((), ["multiprocess", "multiprocess"]),
+]
+
+
+@pytest.mark.parametrize("command, names", PROGRAMS)
+def test_reaches(command: tuple[str, ...], names: list[str]) -> None:
+    found = list(adapter.reaches(APP._replace(command=command), System()))
+    assert list(dict.fromkeys(one.adapter for one in found)) == list(dict.fromkeys(names))
+    assert all(one.reason and not one.usable for one in found if one.adapter == "multiprocess")

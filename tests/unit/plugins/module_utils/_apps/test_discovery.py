@@ -155,8 +155,19 @@ def test_a_place_by_the_sockets_of_another_network(tree: Tree) -> None:
 
 
 def test_one_place_by_several_names_is_one(tree: Tree) -> None:
-    tree.app()
-    assert runtime_dirs(tree.system, "x /run/dpdk/web/mp_socket\nx /var/run/dpdk/web/mp_socket") == ["/var/run/dpdk"]
+    app = tree.app()
+    tree.unix(["/run/dpdk/web/mp_socket", "/var/run/dpdk/web/mp_socket"])
+    assert runtime_dirs(tree.system, "x /srv/dpdk/web/mp_socket")[-1] == "/srv/dpdk"
+    assert [(found.pid, found.runtime_dir) for found in tree.find()] == [(app.pid, "/var/run/dpdk")]
+
+
+@pytest.mark.parametrize("given", ["", "/var/run/dpdk"])
+def test_one_place_seen_from_several_mount_namespaces_is_one(tree: Tree, given: str) -> None:
+    """As that of a unit with PrivateTmp, which shares /run with us."""
+    app = tree.app(listed=False)
+    own = tree.process(app.pid, namespace="2")
+    (own / "root").symlink_to(tree.root)
+    assert [(found.pid, found.root) for found in tree.find(given)] == [(app.pid, "")]
 
 
 def test_only_below_a_given_place(tree: Tree) -> None:
@@ -165,8 +176,15 @@ def test_only_below_a_given_place(tree: Tree) -> None:
     assert [app.pid for app in tree.find("/srv/dpdk")] == [other.pid]
 
 
+def test_only_of_given_prefixes(tree: Tree) -> None:
+    apps = {prefix: tree.app(prefix) for prefix in ("a", "b", "c")}
+    tree.process(77, command="testpmd --file-prefix=d")
+    found = find(tree.system, prefixes=("b", "d"))
+    assert {one.prefix: one.pid for one in found} == {"b": apps["b"].pid, "d": 77}
+
+
 def test_leftover(tree: Tree) -> None:
-    app = tree.app()
+    app = tree.app(listed=False)
     app.end()
     assert tree.one() == App("web", "/var/run/dpdk", release=Release(22, 11, 11))
 
@@ -266,7 +284,7 @@ def test_linked_directories_are_not_trusted(tree: Tree) -> None:
 
 
 def test_a_linked_runtime_directory_is_not_trusted(tree: Tree) -> None:
-    tree.app(place="/elsewhere")
+    tree.app(place="/elsewhere", listed=False)
     (tree.root / "tmp").mkdir()
     (tree.root / "tmp/dpdk").symlink_to("../elsewhere")
     found = tree.one()
