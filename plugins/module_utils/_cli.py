@@ -86,6 +86,12 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: t.Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
+    def _print_message(self, message: str, file: t.Any = None) -> None:
+        # Python 3.9 lets a closed pipe end the process with a traceback.
+        with contextlib.suppress(OSError):
+            (file or sys.stdout).write(message)
+            sys.stdout.flush()
+
     def error(self, message: str) -> t.NoReturn:
         raise HotplugError("usage", message, way_out=f"See {self.prog} --help.")
 

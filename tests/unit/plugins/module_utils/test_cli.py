@@ -170,8 +170,16 @@ def test_a_program_keeps_its_own_dashes() -> None:
 
 def test_console_runs_a_program_or_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[t.Any] = []
-    monkeypatch.setattr(console, "serve", lambda *a, **k: calls.append(("serve", a, k)) or 7)
-    monkeypatch.setattr(console, "interact", lambda *a, **k: calls.append(("interact", a, k)) or 0)
+
+    def called(name: str, code: int) -> t.Callable[..., int]:
+        def call(*words: t.Any, **options: t.Any) -> int:
+            calls.append((name, words, options))
+            return code
+
+        return call
+
+    monkeypatch.setattr(console, "serve", called("serve", 7))
+    monkeypatch.setattr(console, "interact", called("interact", 0))
     monkeypatch.setattr(broker, "end_like", lambda code: code + 1)
     assert _cli.main(["console", "--prefix", "web", "--", "testpmd", "--", "-i"]) == 8
     assert _cli.main(["console", "--prefix", "web", "--connect", "--runtime-dir", "/run/x/dpdk"]) == 0
@@ -425,7 +433,7 @@ def web(fake: Start, place: str, only_multiprocess: None, run: str) -> tuple[Fak
     app = fake("web", vdevs=["net_null0"])
 
     def call(*words: str) -> int:
-        return _cli.main([*words, "--runtime-dir", run])
+        return int(_cli.main([*words, "--runtime-dir", run]))
 
     return app, call
 
