@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import fcntl
 import os
@@ -33,8 +34,10 @@ _UCRED = struct.Struct("=iII")
 _PR_SET_PDEATHSIG = 1
 _FRESH = SOCKET + ".new"
 _CHUNK = 1 << 16
-# A client that does not read loses its turn at this many bytes; our own stdout loses bytes.
+# Beyond this many bytes that a client or our own stdout has not read, output is lost to it.
 _MAX_PENDING = 1 << 20
+# Seconds that a client may go without reading then.
+_MAX_SILENCE = 5.0
 # Lines that wait for the program to read them; beyond this their client has to wait.
 _MAX_INPUT = 1 << 14
 _MAX_CLIENTS = 16
@@ -61,7 +64,12 @@ def serve(prefix: str, command: t.Sequence[str], *, runtime_dir: str = "") -> in
     if runtime_dir:
         environ["RUNTIME_DIRECTORY"] = _above(runtime_dir)
     uid = os.geteuid()
-    place = _Place(directory_of(prefix, runtime_dir or eal_runtime_dir(environ, uid), uid))
+    return serve_at(directory_of(prefix, runtime_dir or eal_runtime_dir(environ, uid), uid), command, environ)
+
+
+def serve_at(directory: str, command: t.Sequence[str], environ: t.Mapping[str, str]) -> int:
+    """As serve(), with the console in the directory, which is made for it in one that is there or made as well."""
+    place = _Place(directory)
     try:
         return _Broker(place.listen(), command, environ).run()
     finally:
@@ -245,26 +253,40 @@ class _Outlet:
 class _Client:
     def __init__(self, link: socket.socket) -> None:
         self.link = link
-        self.pending: list[bytes] = []
+        self.pending: collections.deque[bytes] = collections.deque()
         self.size = 0
-        self.heard = time.monotonic()
+        self.behind = False
+        self.heard = self.read = time.monotonic()
         # A line to be typed in its place when it is lost.
         self.if_lost = b""
 
+    @property
+    def until(self) -> float:
+        """When it loses the turn to one that waits, if nothing happens."""
+        idle = self.heard + _MAX_IDLE
+        return min(idle, self.read + _MAX_SILENCE) if self.behind else idle
+
     def put(self, kind: bytes, data: bytes = b"") -> None:
+        if not self.pending:
+            self.read = time.monotonic()
+        while self.pending and self.size > _MAX_PENDING:
+            self.size -= len(self.pending.popleft())
+            self.behind = True
         self.pending.append(kind + data)
-        self.size += len(data)
+        self.size += len(kind) + len(data)
 
     def flush(self) -> bool:
-        """Whether it is still there, and not too far behind."""
+        """Whether it is still there."""
         while self.pending:
             try:
                 self.link.send(self.pending[0], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
             except BlockingIOError:
-                return self.size <= _MAX_PENDING
+                return True
             except OSError:
                 return False
-            self.size -= len(self.pending.pop(0)) - 1
+            self.size -= len(self.pending.popleft())
+            self.read = time.monotonic()
+        self.behind = False
         return True
 
 
@@ -331,7 +353,7 @@ class _Broker:
     def _timeout(self) -> float | None:
         if len(self._clients) < 2:
             return None
-        return max(0.0, self._clients[0].heard + _MAX_IDLE - time.monotonic())
+        return max(0.0, self._clients[0].until - time.monotonic())
 
     def _forward_signals(self) -> None:
         for number in os.read(self._signals, 64):
@@ -437,7 +459,9 @@ class _Broker:
 
     def _next_turn(self) -> None:
         if self._timeout() == 0.0:
-            self._drop(self._clients[0], "others wait for this console, and you were idle: connect again")
+            self._drop(
+                self._clients[0], "others wait for this console, and you were idle or did not read: connect again"
+            )
 
     def _say_goodbye(self) -> None:
         self._listener.close()

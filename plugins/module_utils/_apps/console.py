@@ -120,18 +120,26 @@ class _Link:
     @staticmethod
     def _connect(directory: Directory, timeout: float) -> socket.socket:
         link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        end = time.monotonic() + timeout
         try:
             if not directory.is_socket(SOCKET):
                 raise OSError(errno.ENOENT, "no socket")
             link.settimeout(timeout)
-            link.connect(directory.child(SOCKET))
+            while True:
+                code = link.connect_ex(directory.child(SOCKET))
+                # EAGAIN: its queue is full. With a time limit the kernel does not wait for a place in it.
+                if code != errno.EAGAIN or time.monotonic() >= end:
+                    break
+                time.sleep(0.02)
+            if code:
+                raise OSError(code, os.strerror(code))
+            return link
         except OSError as exc:
             link.close()
             if isinstance(exc, (BlockingIOError, socket.timeout)):
                 raise HotplugError("busy", f"the console {directory.path} is full", way_out="Run again later.") from exc
             what = f"nobody serves the console {directory.path}"
             raise HotplugError("no_console", what, way_out=_START_WITH) from exc
-        return link
 
     def __enter__(self) -> _Link:
         return self
@@ -148,8 +156,7 @@ class Console:
 
     def __init__(self, place: str, *, uids: t.Collection[int] = (), timeout: float = 30.0) -> None:
         self._place = place
-        self._output = ""
-        self._ended = ""
+        self._output = bytearray()
         self._number = 0
         link = _Link(place, {0, os.geteuid(), *uids}, timeout)
         self._socket = link.socket
@@ -170,7 +177,7 @@ class Console:
         for command in commands:
             check_line(command)
         end = time.monotonic() + timeout
-        self._output = ""
+        self._output.clear()
         marks = []
         for command in commands:
             self._send(command, end)
@@ -234,9 +241,10 @@ class Console:
         again = time.monotonic() + wait
         while True:
             for one in marks:
-                before, found, after = self._output.partition(one + "\n")
-                if found:
-                    self._output = after
+                at = self._output.find(one.encode("ascii") + b"\n")
+                if at >= 0:
+                    before = self._output[:at].decode("utf-8", "replace")
+                    del self._output[: at + len(one) + 1]
                     return before
             packet = self._receive(min(end, again))
             self._take(packet, command)
@@ -253,7 +261,9 @@ class Console:
 
     def _take(self, packet: bytes, command: str) -> None:
         if packet[:1] == OUTPUT:
-            self._output = (self._output + packet[1:].decode("utf-8", "replace"))[-_MAX_OUTPUT:]
+            self._output += packet[1:]
+            if len(self._output) > 2 * _MAX_OUTPUT:
+                del self._output[:_MAX_OUTPUT]
         elif packet[:1] == END:
             raise HotplugError(
                 "primary_gone" if packet[1:2] == b"!" else "console_lost",
