@@ -178,6 +178,8 @@ class Testpmd:
         if not re.search(r"^Device \S+ is detached", out, re.M):
             raise _failure(f"detach device '{device.text}'", out, _DETACH)
         self._stopped.difference_update(port_ids)
+        self._joining.difference_update(port_ids)
+        self._join()
 
     def start(self, port_id: int) -> None:
         """Start the port; where testpmd forwards, the port does so as soon as every port is started."""
@@ -189,10 +191,7 @@ class Testpmd:
             raise _failure(f"start port {int(port_id)}", out, _START)
         self._stopped.discard(port_id)
         self._joining.add(port_id)
-        if all(port.started for port in self._own_ports()):
-            joining = sorted(self._joining)
-            self._forward_on(lambda have: have + [one for one in joining if one not in have])
-            self._joining.clear()
+        self._join()
 
     def stop(self, port_id: int) -> None:
         """Stop the port; the others go on forwarding."""
@@ -295,6 +294,13 @@ class Testpmd:
             if not self.forwarding():
                 raise _failure("start forwarding again: it is halted", out, ())
             self._console().if_lost("")
+
+    def _join(self) -> None:
+        """Have the ports that we started forwarded, as soon as testpmd can: when every port is started."""
+        if self._joining and all(port.started for port in self._own_ports()):
+            joining = sorted(self._joining)
+            self._forward_on(lambda have: have + [one for one in joining if one not in have])
+            self._joining.clear()
 
     def _forwarded(self) -> tuple[list[int], int]:
         """The ports in testpmd's forwarding list, and how many entries it has. Only while it does not forward.
