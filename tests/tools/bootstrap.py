@@ -68,7 +68,7 @@ def run(argv: list[str], **environment: str) -> None:
         raise SystemExit(f"{' '.join(argv)} failed with {done.returncode}:\n{done.stdout[-4000:]}")
 
 
-def _listed(group: str) -> list[str]:
+def listed(group: str) -> list[str]:
     text = (REQUIREMENTS / "debian.txt").read_text()
     wanted = text if group == "test" else text.partition("# test")[0]
     return [line for line in wanted.splitlines() if line and not line.startswith("#")]
@@ -82,9 +82,9 @@ def _is_installed(package: str) -> bool:
 
 
 def packages(group: str = "test") -> None:
-    missing = [name for name in _listed(group) if not _is_installed(name)]
+    missing = [name for name in listed(group) if not _is_installed(name)]
     if not missing:
-        print(f"packages: all there ({', '.join(_listed(group))})", flush=True)
+        print(f"packages: all there ({', '.join(listed(group))})", flush=True)
         return
     if os.geteuid():
         raise SystemExit(f"packages: needs root to install {' '.join(missing)}")

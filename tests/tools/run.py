@@ -281,8 +281,8 @@ def _play(ansible: Tools, target: str, directory: str) -> list[str]:
     facts = {
         "ansible_python_interpreter": ansible.program("python"),
         "output_dir": directory,
-        "test_python": "/usr/bin/python3",
-        "test_releases": str(REPO / "tests" / "integration" / "real" / "releases.py"),
+        "testpmd_python": "/usr/bin/python3",
+        "releases_py": str(REPO / "tests" / "integration" / "real" / "releases.py"),
     }
     inside = []
     if ansible.tree:
