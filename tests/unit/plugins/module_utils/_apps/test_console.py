@@ -387,10 +387,48 @@ def test_serve_refuses(prefix: str, runtime_dir: str, command: list[str], reason
 
 def test_serve_finds_its_place_and_tells_eal(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[t.Any] = []
-    monkeypatch.setattr(broker, "serve_at", lambda *args: seen.extend(args) or 0)
+
+    def serve_at(*args: t.Any) -> int:
+        seen.extend(args)
+        return 0
+
+    monkeypatch.setattr(broker, "serve_at", serve_at)
     assert console.serve("web", ["x", "--file-prefix=web"], runtime_dir="/run/unit/dpdk/") == 0
     assert seen[0] == console.directory_of("web", "/run/unit/dpdk/", os.geteuid())
     assert seen[2]["RUNTIME_DIRECTORY"] == "/run/unit"
+
+
+@pytest.mark.parametrize(
+    ("code", "killed", "returned"),
+    [(0, [], 0), (3, [], 3), (-11, [], 139), (-15, [15], 143), (-9, [9], 137), (-2, [2], 130)],
+)
+def test_end_like(monkeypatch: pytest.MonkeyPatch, code: int, killed: list[int], returned: int) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _pid, number: seen.append(int(number)))
+    monkeypatch.setattr(signal, "signal", lambda *_args: None)
+    assert broker.end_like(code) == returned
+    assert seen == killed
+
+
+def test_outlet_says_what_it_dropped() -> None:
+    theirs, ours = os.pipe()
+    outlet = broker._Outlet(ours)
+    outlet.put(b"x" * (1 << 20))
+    outlet.put(b"lost")
+    said = b""
+    while outlet.waiting:
+        outlet.flush()
+        said += os.read(theirs, 1 << 16)
+    outlet.put(b"here again")
+    outlet.flush()
+    said += os.read(theirs, 1 << 16)
+    assert said == b"x" * (1 << 20) + b"\n[dpdk-hotplug console: 4 bytes dropped]\nhere again"
+    os.close(theirs)
+    outlet.put(b"gone")
+    outlet.flush()
+    assert not outlet.waiting
+    os.close(ours)
+    assert not broker._Outlet(ours).waiting
 
 
 def test_foreign_directory_is_refused(tmp_path: Path) -> None:
