@@ -194,14 +194,15 @@ class Acts:
                 self._adapter.stop(port.port_id)
 
     def _now(self, device: Devargs) -> tuple[Port, ...]:
-        """The device's ports as they are at this moment."""
+        """The device's ports as they are at this moment; it has other ids than before when it was attached anew."""
         seen = self.work.before.devices.get(device.name)
-        if seen is None:
-            seen = self.work.observe().devices.get(device.name)
-        if seen is None:
-            return ()
-        names = {port.name for port in seen.ports}
-        return tuple(port for port in self.work.ports.again(port.port_id for port in seen.ports) if port.name in names)
+        if seen is not None:
+            names = {port.name for port in seen.ports}
+            ports = self.work.ports.again([port.port_id for port in seen.ports])
+            if names == {port.name for port in ports}:
+                return tuple(ports)
+        seen = self.work.observe().devices.get(device.name)
+        return seen.ports if seen else ()
 
     def verify(self, steps: t.Sequence[Step]) -> None:
         """Observe again, and refuse to call done what is not."""

@@ -37,7 +37,7 @@ def converge(
     system = system or System()
     with contextlib.ExitStack() as stack:
         found = _find(system, specs)
-        works = [AppWork(spec, system, found, change=not check) for spec in specs]
+        works = [AppWork(spec, system, found[spec.runtime_dir], change=not check) for spec in specs]
         _distinct(works)
         for work in sorted(works, key=lambda one: one.home):
             stack.callback(work.close)
@@ -57,14 +57,15 @@ def converge(
         }
 
 
-def _find(system: System, specs: t.Sequence[AppSpec]) -> list[App]:
-    places = {spec.runtime_dir for spec in specs}
-    prefixes = {spec.prefix for spec in specs}
-    return find(
-        system,
-        runtime_dir=places.pop() if len(places) == 1 else "",
-        prefixes=() if "" in prefixes else prefixes,
-    )
+def _find(system: System, specs: t.Sequence[AppSpec]) -> dict[str, list[App]]:
+    """What there is in each of the runtime directories that are given; "" is all of them."""
+    prefixes: dict[str, set[str]] = {}
+    for spec in specs:
+        prefixes.setdefault(spec.runtime_dir, set()).add(spec.prefix)
+    return {
+        place: find(system, runtime_dir=place, prefixes=() if "" in names else names)
+        for place, names in prefixes.items()
+    }
 
 
 def _distinct(works: t.Sequence[AppWork]) -> None:

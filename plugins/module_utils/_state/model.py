@@ -27,7 +27,7 @@ class PortSpec(t.NamedTuple):
     started: bool | None = None
 
     def __str__(self) -> str:
-        return self.device.text if self.device else f"port {self.port_id}"
+        return self.device.text if self.device and self.port_id < 0 else f"port {self.port_id}"
 
 
 class AppSpec(t.NamedTuple):

@@ -44,14 +44,20 @@ def plan(spec: AppSpec, state: AppState, verbs: t.Collection[str]) -> Plan:
     return Plan(tuple(sorted(steps, key=lambda step: step.phase)), tuple(warnings))
 
 
-def _resolved(spec: AppSpec, state: AppState) -> dict[str, PortSpec]:
-    """What is asked, by device name: port ids resolved, devices that are not listed added where the list is exclusive."""
-    wanted: dict[str, PortSpec] = {}
+def by_name(spec: AppSpec, state: AppState) -> AppSpec:
+    """The same with devices for port ids, which DPDK gives to others as soon as they are free."""
+    ports = []
     for port in spec.ports:
         seen = state.by_port(port.port_id) if port.device is None else None
-        device = port.device or (seen.device if seen else None)
-        if device is None:
-            continue
+        ports.append(port._replace(device=seen.device.bare) if seen else port)
+    return spec._replace(ports=tuple(port for port in ports if port.device))
+
+
+def _resolved(spec: AppSpec, state: AppState) -> dict[str, PortSpec]:
+    """What is asked, by device name; devices that are not listed are added where the list is exclusive."""
+    wanted: dict[str, PortSpec] = {}
+    for port in by_name(spec, state).ports:
+        device = t.cast(Devargs, port.device)
         if device.name in wanted:
             raise HotplugError(
                 "given_twice",
@@ -60,7 +66,7 @@ def _resolved(spec: AppSpec, state: AppState) -> dict[str, PortSpec]:
                 app=spec.prefix,
                 device=device.name,
             )
-        wanted[device.name] = port._replace(device=device)
+        wanted[device.name] = port
     if spec.exclusive:
         for name, one in state.devices.items():
             if name not in wanted and not one.owned:
@@ -94,6 +100,7 @@ def _removal(seen: DeviceState, force: bool, verbs: t.Collection[str]) -> list[S
 def _presence(spec: AppSpec, port: PortSpec, seen: DeviceState | None, verbs: t.Collection[str]) -> list[Step]:
     device = t.cast(Devargs, port.device)
     steps: list[Step] = []
+    asked = port.started
     if seen is not None and _other_args(device, seen):
         if seen.args_known and not spec.recreate:
             raise HotplugError(
@@ -104,12 +111,14 @@ def _presence(spec: AppSpec, port: PortSpec, seen: DeviceState | None, verbs: t.
             )
         if spec.recreate:
             steps = _removal(seen, spec.force, verbs)
+            if asked is None and seen.started and "start" in verbs:
+                asked = True  # "as it is" holds for the port that comes in its place
             seen = None
     if seen is None:
         steps.append(Step("attach", device))
     started = seen.started if seen else False
-    if port.started is not None and port.started != started:
-        steps.append(_switch("start" if port.started else "stop", device, verbs))
+    if asked is not None and asked != started:
+        steps.append(_switch("start" if asked else "stop", device, verbs))
     return steps
 
 

@@ -22,7 +22,7 @@ from .._system import System
 from . import home
 from .locks import Lock
 from .model import AppSpec, AppState, DeviceState, Step
-from .plan import Plan, plan
+from .plan import Plan, by_name, plan
 from .record import Record, look
 
 # Seconds; it is a few milliseconds.
@@ -130,6 +130,7 @@ class AppWork:
         self.record = Record(directory, self.app) if directory else look(self.app)
         self.at_start = arguments_at_start(self.app)
         self.before = self.after = self.observe()
+        self.spec = by_name(self.spec, self.before)
         self.record.forget_absent(self.before.devices)
 
     def observe(self) -> AppState:
