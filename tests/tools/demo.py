@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`make demo`: ports of a running testpmd attached and detached from playbooks, on virtual devices.
 
-It installs what it needs (the packages stay, and are named), then goes on with processes, mounts, network and /run of its own
-(isolate.py): when it ends, nothing that it started or made is left.
+It installs what it needs (the packages stay, and are named), then goes on with processes, mounts, network and /run
+of its own (isolate.py): when it ends, nothing that it started or made is left.
 """
 
 from __future__ import annotations
@@ -111,10 +111,8 @@ def main() -> int:
         )
         code = subprocess.call(isolate.command([sys.executable, str(Path(__file__).resolve())]))
     step("All is gone again" if code == 0 else "demo: FAILED")
-    print(
-        f"Of the demo itself nothing is left. Debian packages that it uses stay: {', '.join(bootstrap.listed('demo'))};\n"
-        f"Ansible is in {ansible.bin.parent}."
-    )
+    print(f"Debian packages that it uses stay: {', '.join(bootstrap.listed('demo'))}.")
+    print(f"Ansible is in {ansible.bin.parent}.")
     return code
 
 
