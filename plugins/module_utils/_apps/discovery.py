@@ -157,6 +157,8 @@ def _config(directory: Directory) -> tuple[int, releases.Release | None]:
         return 0, None
     try:
         return _lock_owner(fd), releases.of_config(os.read(fd, 8))
+    except OSError:  # a directory, a FIFO: not EAL's
+        return 0, None
     finally:
         os.close(fd)
 
@@ -176,7 +178,9 @@ def _ask(directory: Directory, name: str, app: App) -> App:
             (params,) = session.ask("/eal/params")
     except HotplugError as error:
         return app._replace(telemetry_error=error.message)
-    words = tuple(str(word) for word in params) if isinstance(params, list) else None
+    words = (
+        tuple(str(word).encode("utf-8", "replace").decode() for word in params) if isinstance(params, list) else None
+    )
     return app._replace(eal_params=words)
 
 

@@ -33,7 +33,7 @@ class Ports:
             (listed,) = session.ask("/ethdev/list")
             ports: list[Port] = []
             for first in range(0, _MAX_PORTS, DEFAULT_SLOTS):
-                block = _read(session, range(first, first + DEFAULT_SLOTS), set(listed or ()))
+                block = _read(session, range(first, first + DEFAULT_SLOTS), _listed(session, listed))
                 ports += block
                 if not block:
                     break
@@ -43,13 +43,14 @@ class Ports:
         """Those of the ports that are still there, read afresh. ``owned`` is not looked at."""
         wanted = tuple(port_ids)
         with self._session() as session:
-            return _read(session, wanted, set(wanted))
+            return _read(session, wanted, wanted)
 
     def glance(self, port_ids: t.Sequence[int]) -> tuple[frozenset[int], list[Port]]:
         """What /ethdev/list has, and those of the ports that are still there: cheap, and blind to new ports with an owner."""
         with self._session() as session:
             (listed,) = session.ask("/ethdev/list")
-            return frozenset(listed or ()), _read(session, port_ids, set(listed or ()))
+            ids = _listed(session, listed)
+            return ids, _read(session, port_ids, ids)
 
     def _session(self) -> Telemetry:
         if not self._app.telemetry or self._app.telemetry_error:
@@ -70,20 +71,31 @@ class Ports:
         return session
 
 
-def _read(session: Telemetry, port_ids: t.Iterable[int], listed: set[t.Any]) -> list[Port]:
-    answers = session.ask(*(f"/ethdev/info,{port_id}" for port_id in port_ids))
+def _listed(session: Telemetry, answer: t.Any) -> frozenset[int]:
+    if answer is None:
+        return frozenset()
+    if not isinstance(answer, list) or any(type(one) is not int for one in answer):
+        raise session.nonsense("/ethdev/list")
+    return frozenset(answer)
+
+
+def _read(session: Telemetry, port_ids: t.Iterable[int], listed: t.Collection[int]) -> list[Port]:
+    wanted = tuple(port_ids)
+    answers = session.ask(*(f"/ethdev/info,{port_id}" for port_id in wanted))
     return [
-        _port(info, listed)
-        for info in answers
-        if isinstance(info, dict) and info.get("name") and info.get("state") != _UNUSED
+        _port(session, port_id, info, listed)
+        for port_id, info in zip(wanted, answers)
+        if info and not (isinstance(info, dict) and (info.get("state") == _UNUSED or info.get("name") == ""))
     ]
 
 
-def _port(info: dict[str, t.Any], listed: set[t.Any]) -> Port:
-    port_id, node = int(info["port_id"]), int(info.get("numa_node", -1))
+def _port(session: Telemetry, port_id: int, info: t.Any, listed: t.Collection[int]) -> Port:
+    name, node = (info.get("name"), info.get("numa_node", -1)) if isinstance(info, dict) else (None, None)
+    if not isinstance(name, str) or not name.isprintable() or info.get("port_id") != port_id or type(node) is not int:
+        raise session.nonsense(f"/ethdev/info,{port_id}")
     return Port(
         port_id=port_id,
-        name=str(info["name"]),
+        name=name,
         owned=port_id not in listed,
         mac=str(info.get("mac_addr", "")).lower(),
         # SOCKET_ID_ANY is -1, which telemetry may give as an unsigned number.

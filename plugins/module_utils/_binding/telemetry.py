@@ -41,7 +41,7 @@ class Telemetry:
         if not directory.is_socket(name):
             raise HotplugError("telemetry", f"telemetry {self._path} is not a socket", way_out=_WAY_OUT)
         banner = self._connect(directory.child(name))
-        self.version = str(banner.get("version", ""))
+        self.version = _text(banner.get("version", ""))
         self.pid = _integer(banner.get("pid"))
         self._limit = min(_integer(banner.get("max_output_len")) or _MAX_OUTPUT, _MAX_OUTPUT) + 1024
 
@@ -85,6 +85,10 @@ class Telemetry:
                     raise self._error(f"answered {request} with something else")
                 answers.append(answer[command])
         return answers
+
+    def nonsense(self, request: str) -> HotplugError:
+        """The error for an answer that is JSON and yet cannot be an answer."""
+        return self._error(f"answered {request} with nonsense")
 
     def close(self) -> None:
         self._socket.close()
@@ -144,6 +148,11 @@ _WAY_OUT = "Check the application that should serve it, or restart it."
 
 class _Full(Exception):
     """The server closed the connection before its banner."""
+
+
+def _text(value: t.Any) -> str:
+    """A text that can be shown: whatever is no character is not let through."""
+    return "".join(letter for letter in str(value)[:128] if letter.isprintable())
 
 
 def _integer(value: t.Any) -> int:

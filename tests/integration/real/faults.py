@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -125,3 +126,34 @@ class Run:
         complaint = self.process.stderr.read()
         assert "Traceback" not in complaint, complaint
         return {"code": code, **self.answer}
+
+
+class Liar:
+    """A process that pretends to be a primary (hostile_app.py); as a context manager it ends with the block."""
+
+    def __init__(self, prefix: str = "liar", *, runtime_dir: str = "/run/dpdk", **order: Any) -> None:
+        self.prefix, self.directory = prefix, f"{runtime_dir}/{prefix}"
+        program = str(Path(__file__).with_name("hostile_app.py"))
+        line = [sys.executable, program, json.dumps({"directory": self.directory, **order})]
+        self.process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+        self.requests: list[dict[str, Any]] = []
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.requests.append(json.loads(line))
+
+    def __enter__(self) -> Liar:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.directory)
