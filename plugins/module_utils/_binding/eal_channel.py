@@ -53,6 +53,8 @@ _EAL_LIBRARY = re.compile(r"/\S*/librte_eal\.so\.(\d+)[0-9.]*")
 _ANY_LIBRARY = re.compile(r"/\S*/librte_\w+\.so\.[0-9.]+")
 # HUGEFILE_FMT (lib/eal/common/eal_filesystem.h): <hugetlbfs>/<prefix>map_<n>
 _PAGE_FILE = r"/\S*/%smap_\d+(?: \(deleted\))?"
+# The socket of a secondary: mp_socket_<pid>_<tsc> (open_socket_fd(), lib/eal/common/eal_common_proc.c).
+_SECONDARY = re.compile(r"mp_socket_(\d{1,10})_[0-9a-f]+")
 _SYSTEM_DIRS = ("/usr/lib", "/usr/lib64", "/lib", "/lib64")
 _VF_TOKEN = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -189,6 +191,8 @@ def _obstacle(
 
 def _place(app: App, system: System) -> t.Iterator[HotplugError]:
     """Whether a process of ours can be where the application is, as who it is."""
+    if app.distrust:
+        yield _obstacle(app, "foreign", app.distrust, "Check who made it; remove it or correct its owner and mode.")
     kinds = [
         kind for kind in ("mnt", "pid") if not _same(system, f"/proc/{app.pid}/ns/{kind}", f"/proc/self/ns/{kind}")
     ]
@@ -312,8 +316,10 @@ def _uio(app: App, devices: t.Iterable[Devargs], system: System) -> t.Iterator[H
 
 def _left_alone(app: App, system: System) -> t.Iterator[HotplugError]:
     """A child of an earlier request that has not come back: a further one would hang as it does."""
-    for pid in system.pids():
-        if system.command(pid)[-3:] == (HELPER, "eal", app.prefix):
+    for name in system.names(f"{app.runtime_dir}/{app.prefix}"):
+        match = _SECONDARY.fullmatch(name)
+        if match and system.command(int(match.group(1)))[-3:] == (HELPER, "eal", app.prefix):
+            pid = int(match.group(1))
             yield _wedged(
                 app.prefix, pid, f"an earlier helper process (pid {pid}) has not come back from the application"
             )
@@ -388,8 +394,15 @@ class EalChannel:
         (EAL refused to start or ended the child), ``eal_wedged`` (EAL's start does not come back; the child, whose
         ``pid`` is a field, is left alone), ``timeout`` (an operation does not, the outcome is unknown).
         """
+        request = self._request(operations)
         child = _Child(self._command(), self._environment(), self.keep)
-        child.ask(self._request(operations))
+        try:
+            child.ask(request)
+            return self._outcome(child, operations)
+        finally:
+            child.close()
+
+    def _outcome(self, child: _Child, operations: t.Sequence[Operation]) -> Answer:
         limits = {"": self.timeout, "init": self.timeout, "ready": self.timeout * max(1, len(operations))}
         line = child.answer(limits)
         if line is None:
@@ -576,6 +589,12 @@ class _Child:
         if code is None:
             return ""
         return f"signal {-code}" if code < 0 else f"status {code}"
+
+    def close(self) -> None:
+        """Let go of our ends; a child that still acts is not disturbed by that."""
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        os.close(self._log)
 
     def log(self) -> str:
         """The end of what EAL and its drivers printed."""

@@ -289,9 +289,11 @@ def test_single_operations_raise(runtime: Path, monkeypatch: pytest.MonkeyPatch)
 def test_children_that_fail(
     runtime: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str, said: str
 ) -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(HotplugError) as caught:
         channel(runtime, code, monkeypatch, timeout=0.4).run([Operation("ports")])
     assert caught.value.reason == reason and said in str(caught.value)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
     if reason in ("eal_wedged", "timeout"):  # it is left alone
         os.kill(caught.value.fields["pid"], 0)
 
@@ -488,6 +490,7 @@ def _unlink(host: Host, path: str) -> None:
         (lambda host: host.write("/proc/7/stat", "7 (app) Z " + "1 " * 30), "primary_gone"),
         (lambda host: setattr(host, "app", host.app._replace(start_time=99)), "primary_gone"),
         (lambda host: setattr(host, "app", host.app._replace(pid=0)), "primary_gone"),
+        (lambda host: setattr(host, "app", host.app._replace(distrust="its directory is a link")), "foreign"),
         (lambda host: host.link("/proc/7/ns/mnt", "other"), "other_namespace"),
         (lambda host: host.link("/proc/7/ns/pid", "other"), "other_namespace"),
         (lambda host: host.link("/proc/7/root", "/srv/chroot"), "other_namespace"),
@@ -555,7 +558,9 @@ def test_uio_pci_generic(host: Host) -> None:
 
 def test_a_child_that_was_left_alone(host: Host) -> None:
     host.write("/proc/99/cmdline", "\0".join(["python3", "-s", "-B", "-m", eal_channel.HELPER, "eal", "web", ""]))
-    host.write("/proc/98/cmdline", "\0".join(["python3", "-s", "-B", "-m", eal_channel.HELPER, "eal", "other", ""]))
+    host.write("/proc/98/cmdline", "\0".join(["dpdk-proc-info", "--file-prefix", "web", ""]))
+    for pid in (97, 98, 99):
+        host.write(f"/var/run/dpdk/web/mp_socket_{pid}_5ab8455a3f5", "")
     (error,) = eal_preconditions(host.app, system=host.system)
     assert (error.reason, error.fields["pid"]) == ("eal_wedged", 99)
 
