@@ -20,8 +20,7 @@ from .app import App, Port, Reach
 from .ports import Ports
 
 VERBS = ("attach", "detach", "start", "stop")
-# A request that a secondary does not answer takes 10 s (lib/eal/common/hotplug_mp.h, MP_TIMEOUT_S twice), a look at the
-# links 9 s (app/test-pmd/testpmd.c, check_all_ports_link_status()).
+# A request that a secondary does not answer takes 10 s (lib/eal/common/hotplug_mp.h, MP_TIMEOUT_S twice).
 _ANSWER = 30.0
 _SETTLE = 15.0
 # app/test-pmd/parameters.c: getopt_long() takes the short options together, -ia, and long ones cut short.
@@ -127,8 +126,9 @@ class Testpmd:
         self._wait = timeout
         self._ports = Ports(app)
         self._open: console.Console | None = None
-        # Ports that we stopped, and ports that we started and that do not forward yet.
+        # Ports that we stopped, that we took out of forwarding to stop them, that we started and do not forward yet.
         self._stopped: set[int] = set()
+        self._released: set[int] = set()
         self._joining: set[int] = set()
 
     def precheck(self) -> None:
@@ -177,16 +177,16 @@ class Testpmd:
             )
         if not re.search(r"^Device \S+ is detached", out, re.M):
             raise _failure(f"detach device '{device.text}'", out, _DETACH)
-        self._stopped.difference_update(port_ids)
-        self._joining.difference_update(port_ids)
+        for ports in (self._stopped, self._released, self._joining):
+            ports.difference_update(port_ids)
         self._join()
 
     def start(self, port_id: int) -> None:
         """Start the port; where testpmd forwards, the port does so as soon as every port is started."""
-        (out,) = self._run(f"port start {int(port_id)}")
+        out = self._port("start", port_id)
         if "is now not stopped" in out and not self._started(port_id):
             self._adopt(port_id)
-            (out,) = self._run(f"port start {int(port_id)}")
+            out = self._port("start", port_id)
         if not self._started(port_id):
             raise _failure(f"start port {int(port_id)}", out, _START)
         self._stopped.discard(port_id)
@@ -197,17 +197,21 @@ class Testpmd:
         """Stop the port; the others go on forwarding."""
         if not self._started(port_id):
             return
-        (out,) = self._run(f"port stop {int(port_id)}")
+        out = self._port("stop", port_id)
         if "from forwarding configuration" in out:
             self.release([port_id])
-            (out,) = self._run(f"port stop {int(port_id)}")
+            out = self._port("stop", port_id)
         if self._started(port_id):
             raise _failure(f"stop port {int(port_id)}", out, _START)
         self._stopped.add(port_id)
+        self._released.discard(port_id)
         self._joining.discard(port_id)
 
     def release(self, port_ids: t.Sequence[int]) -> None:
-        """Take the ports out of what is forwarded, in one go. They stay as they are, and stop() then halts nothing."""
+        """Take ports out of what is forwarded, in one go: stop() then halts nothing. close() puts those back in that run.
+
+        Refuses before it changes anything where testpmd could not go on to forward.
+        """
         if not self.forwarding():
             return
         idle = [port for port in self._own_ports() if not port.started]
@@ -221,11 +225,14 @@ class Testpmd:
                 app=self._app.prefix,
             )
         # Those that we stopped ourselves must be started for the moment in which forwarding is.
-        self._run(*(f"port start {int(port.port_id)}" for port in idle))
+        for port in idle:
+            self._port("start", port.port_id)
         try:
             self._forward_on(lambda have: [one for one in have if one not in port_ids])
         finally:
-            self._run(*(f"port stop {int(port.port_id)}" for port in idle))
+            for port in idle:
+                self._port("stop", port.port_id)
+        self._released.update(port_ids)
 
     def forwarding(self) -> bool:
         """Whether testpmd forwards. No telemetry tells; this command is refused while it does, else does nothing."""
@@ -233,7 +240,7 @@ class Testpmd:
         return "stop forwarding first" in out
 
     def settle(self) -> bool:
-        self.close()
+        self._disconnect()
         try:
             self._open = self._connect(_SETTLE)
         except HotplugError:
@@ -241,12 +248,30 @@ class Testpmd:
         return True
 
     def close(self) -> None:
+        """Let others have the console. What release() took out and nobody stopped forwards again."""
+        try:
+            self._joining.update(port.port_id for port in self._ports.again(self._released) if port.started)
+            self._released.clear()
+            self._join()
+        except HotplugError:
+            pass  # it is gone, or does not answer: whoever asked it for something knows
+        finally:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
 
     def _run(self, *commands: str) -> list[str]:
         return self._console().run_all(*commands, timeout=self._answer)
+
+    def _port(self, verb: str, port_id: int) -> str:
+        """What testpmd says to ``port start`` or ``port stop``, without its look at all links, which may last 9 s."""
+        command = f"port {verb} {int(port_id)}"
+        if "--disable-link-check" in self._app.command:
+            return self._run(command)[0]
+        return self._run("set link_check off", command, "set link_check on")[1]
 
     def _console(self) -> console.Console:
         if self._open is None:

@@ -220,6 +220,9 @@ def test_ports_stopped_together_and_started_again(dpdk: Dpdk, serve: Callable[..
         app.adapter.start(number)
     assert all(app.forwards(name) for name in ("net_null0", "net_null1", "net_null3"))
     app.adapter.release(numbers)
+    app.adapter.close()
+    assert all(app.forwards(name) for name in ("net_null0", "net_null1", "net_null3"))
+    app.adapter.release(numbers)
     for number in numbers:
         app.adapter.stop(number)
     for name in names:

@@ -40,7 +40,7 @@ class FakeTestpmd:
         self.halts = 0
         self.typed: list[str] = []
         self.refuse: dict[str, str] = {}
-        self.deaf = False
+        self.looks_at_links = True
 
     def answer(self, line: str) -> str:
         self.typed.append(line)
@@ -167,6 +167,10 @@ class FakeTestpmd:
         assert len(set(wanted)) == len(wanted), "a port is listed twice"
         assert all(self.ports[number].status != HANDLING for number in wanted), "testpmd would crash"
         self.listed = self.streams = wanted
+        return ""
+
+    def _set_link_check(self, words: list[str]) -> str:
+        self.looks_at_links = words[2] == "on"
         return ""
 
     def _set_nbport(self, words: list[str]) -> str:

@@ -186,6 +186,43 @@ def test_released_together_they_halt_once() -> None:
     assert (program.streams, program.halts, program.running) == ([0], 1, True)
 
 
+def test_released_and_never_stopped_they_forward_again() -> None:
+    """The plan failed before their turn came."""
+    program = FakeTestpmd(*(f"net_null{number}" for number in range(4)), forwarding=True)
+    adapter = adapter_of(program)
+    adapter.release([1, 2, 3])
+    assert program.streams == [0]
+    adapter.stop(1)
+    adapter.start(1)
+    adapter.stop(2)
+    adapter.detach(parse("net_null2"), [2])
+    adapter.close()
+    assert (sorted(program.streams), program.running, program.looks_at_links) == ([0, 1, 3], True, True)
+
+
+def test_links_are_not_looked_at_and_that_is_put_back() -> None:
+    program = FakeTestpmd("net_null0")
+    adapter = adapter_of(program)
+    adapter.stop(0)
+    assert program.typed[-3:] == ["set link_check off", "port stop 0", "set link_check on"]
+    adapter._app = _APP._replace(command=(*_COMMAND, "--disable-link-check"))
+    adapter.start(0)
+    assert "port start 0" in program.typed
+    assert program.typed.count("set link_check off") == 1
+
+
+def test_close_is_silent_about_what_is_gone() -> None:
+    program = FakeTestpmd("net_null0", "net_null1", forwarding=True)
+    adapter = adapter_of(program)
+    adapter.release([1])
+
+    def gone(*_args: t.Any) -> t.NoReturn:
+        raise HotplugError("primary_gone", "it is gone")
+
+    adapter._ports = t.cast(t.Any, type("Gone", (), {"again": gone})())
+    adapter.close()
+
+
 def test_a_stranger_that_is_not_started_is_left_alone() -> None:
     program = FakeTestpmd("net_null0", "net_null1", forwarding=True)
     program.answer("port attach vdev:net_null2")
