@@ -23,6 +23,8 @@ _UCRED = struct.Struct("=iII")
 _MAX_OUTPUT = 1 << 16
 # lib/telemetry/telemetry.c: MAX_CONNECTIONS is 10; one more is accepted and closed at once.
 _RETRIES = 4
+# lib/telemetry/telemetry.c: listen(sock, 1). Seconds between two looks whether there is room again.
+_POLL = 0.005
 # Requests on their way at once: fewer than what a socket buffer holds.
 _WINDOW = 16
 
@@ -50,8 +52,7 @@ class Telemetry:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
             self._limit = 4096
             try:
-                self._socket.settimeout(self._left())
-                self._socket.connect(path)
+                self._enter(path)
                 self.peer_pid, self.peer_uid, _gid = _UCRED.unpack(
                     self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
                 )
@@ -67,6 +68,15 @@ class Telemetry:
                 self._socket.close()
                 raise
         raise self._error(f"is full: it serves 10 clients and closed our connection {int(_RETRIES + 1)} times")
+
+    def _enter(self, path: str) -> None:
+        """connect(2), which on a socket with a time limit does not wait for room in the server's queue of one."""
+        while True:
+            self._socket.settimeout(self._left())
+            try:
+                return self._socket.connect(path)
+            except BlockingIOError:
+                time.sleep(_POLL)
 
     def ask(self, *requests: str) -> list[t.Any]:
         """The answers to the requests, in order; None where the application knows no answer.

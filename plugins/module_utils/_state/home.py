@@ -39,7 +39,7 @@ def open_home(name: str) -> Directory:
     except FileExistsError:
         pass
     except OSError as exc:
-        raise _unusable(place(), exc.strerror) from exc
+        raise unusable(place(), exc.strerror) from exc
     with Directory(place()) as above:
         _check(above)
         try:
@@ -48,7 +48,7 @@ def open_home(name: str) -> Directory:
             pass
         except OSError as exc:
             full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-            raise _unusable(
+            raise unusable(
                 f"{place()}/{name}", "the file system is full or read-only" if full else exc.strerror
             ) from exc
         home = Directory(name, parent=above)
@@ -59,10 +59,11 @@ def open_home(name: str) -> Directory:
 def _check(directory: Directory) -> None:
     status = os.fstat(directory.fd)
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _unusable(directory.path, f"it belongs to user {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}")
+        raise unusable(directory.path, f"it belongs to user {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}")
 
 
-def _unusable(path: str, why: str | None) -> HotplugError:
+def unusable(path: str, why: str | None) -> HotplugError:
+    """The error for a place of ours that cannot be used, before anything was changed."""
     return HotplugError(
         "no_journal",
         f"{path}, where locks and records are kept, cannot be used: {why}. Nothing was changed",

@@ -15,6 +15,7 @@ import typing as t
 
 from .._errors import HotplugError
 from .._system import Directory
+from .home import unusable
 
 _POLL = 0.02
 
@@ -23,7 +24,10 @@ class Lock:
     """One run at a time for one application: an exclusive flock, which ends with the process whatever happens to it."""
 
     def __init__(self, home: Directory, prefix: str, *, timeout: float) -> None:
-        self._fd = home.open("lock", os.O_RDWR | os.O_CREAT)
+        try:
+            self._fd = home.open("lock", os.O_RDWR | os.O_CREAT)
+        except OSError as exc:
+            raise unusable(f"{home.path}/lock", exc.strerror) from exc
         self.waited = False
         end = time.monotonic() + timeout
         while not self._try():
@@ -39,7 +43,11 @@ class Lock:
                 )
             time.sleep(_POLL)
         note = json.dumps({"pid": os.getpid(), "since": int(time.time())}).encode()
-        os.pwrite(self._fd, note.ljust(64), 0)
+        try:
+            os.pwrite(self._fd, note.ljust(64), 0)
+        except OSError as exc:
+            os.close(self._fd)
+            raise unusable(f"{home.path}/lock", exc.strerror) from exc
 
     def _try(self) -> bool:
         try:

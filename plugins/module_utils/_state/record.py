@@ -44,14 +44,14 @@ class Record:
             return None
         try:
             data = json.loads(os.read(fd, _LIMIT))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         finally:
             os.close(fd)
         if not isinstance(data, dict) or any(data.get(key) != value for key, value in self._life.items()):
             return None
         devices = data.get("devices")
-        return devices if isinstance(devices, dict) else None
+        return devices if isinstance(devices, dict) and all(map(_sound, devices.values())) else None
 
     def planned(self, device: Devargs) -> None:
         """Room for what is going to be attached, and no claim on what it has until then."""
@@ -90,7 +90,7 @@ class Record:
             raise HotplugError(
                 "no_journal",
                 f"the record in {self._home.path} cannot be written: {exc.strerror}",
-                way_out="Make room there; it must be writable.",
+                way_out="Make room there; it must be writable. Nothing was changed that the error does not name.",
             ) from exc
         self._written = text
 
@@ -105,6 +105,13 @@ class Record:
         finally:
             os.close(fd)
         os.rename(fresh, "record.json", src_dir_fd=home.fd, dst_dir_fd=home.fd)
+
+
+def _sound(one: t.Any) -> bool:
+    """Whether it is an entry as we write them."""
+    if not isinstance(one, dict) or not isinstance(one.get("bus"), str) or not isinstance(one.get("ports"), list):
+        return False
+    return one.get("args") is None or isinstance(one.get("args"), str)
 
 
 def look(app: App) -> Record:
