@@ -208,7 +208,7 @@ class Testpmd:
         self._joining.discard(port_id)
 
     def release(self, port_ids: t.Sequence[int]) -> None:
-        """Take ports out of what is forwarded, in one go: stop() then halts nothing. close() puts those back in that run.
+        """Take ports out of what is forwarded, in one go: stop() then halts nothing. close() puts back what still runs.
 
         Refuses before it changes anything where testpmd could not go on to forward.
         """
