@@ -13,6 +13,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter,
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, record
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_adapter import SwitchingAdapter
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
 from hypothesis import HealthCheck, settings
 
@@ -60,33 +61,6 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiprocess, "_ANSWER", 0.3)
     monkeypatch.setattr(multiprocess, "_SETTLE", 1.5)
     monkeypatch.setattr(multiprocess, "_PING", 0.3)
-
-
-class SwitchingAdapter(multiprocess.Multiprocess):
-    """An adapter that starts and stops ports as well, as the application's own console would."""
-
-    name = "testpmd"
-    verbs = frozenset(("attach", "detach", "start", "stop"))
-    apps: t.ClassVar[dict[int, FakeApp]] = {}
-    failing: t.ClassVar[dict[str, Exception]] = {}
-
-    def start(self, port_id: int) -> None:
-        self._switch("start", port_id)
-
-    def stop(self, port_id: int) -> None:
-        self._switch("stop", port_id)
-
-    def _switch(self, verb: str, port_id: int) -> None:
-        if verb in self.failing:
-            raise self.failing[verb]
-        app = self.apps[self._app.pid]
-        app._say("requests_add", verb, str(port_id))
-        getattr(app, verb)(port_id)
-
-
-@pytest.fixture
-def only_multiprocess(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "reaches", multiprocess.reach)
 
 
 @pytest.fixture

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import typing as t
+
+import pytest
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.locks import Lock
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+
+
+def test_key_is_of_the_directory_however_it_is_written(run: str) -> None:
+    os.makedirs(f"{run}/real/web")
+    os.symlink("real", f"{run}/link")
+    assert home.key(App("web", f"{run}/real")) == home.key(App("web", f"{run}/link"))
+    assert home.key(App("web", f"{run}/real")) != home.key(App("web", f"{run}/other"))
+    assert home.key(App("web", f"{run}/real")).startswith("web@")
+
+
+PLACES: list[tuple[int, t.Optional[str], str]] = [
+    (0, "/run/user/0", "/run/dpdk-hotplug"),
+    (1000, "/run/user/1000", "/run/user/1000/dpdk-hotplug"),
+    (1000, None, "/tmp/dpdk-hotplug-1000"),
+    (1000, "relative", "/tmp/dpdk-hotplug-1000"),
+]
+
+
+@pytest.mark.parametrize("user, run_dir, path", PLACES)
+def test_place(monkeypatch: pytest.MonkeyPatch, user: int, run_dir: str | None, path: str) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    if run_dir is not None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", run_dir)
+    assert home.place() == path
+
+
+def test_open_home_makes_what_is_missing(place: str) -> None:
+    for _time in range(2):
+        with home.open_home("web@1") as directory:
+            assert directory.path == f"{place}/web@1"
+    assert os.stat(place).st_mode & 0o777 == 0o700
+    assert os.stat(f"{place}/web@1").st_mode & 0o777 == 0o700
+
+
+def refused(name: str = "web@1") -> HotplugError:
+    with pytest.raises(HotplugError) as error:
+        home.open_home(name)
+    return error.value
+
+
+@pytest.mark.parametrize("part", ["", "/web@1"])
+@pytest.mark.parametrize("how", ["group", "link", "file", "owner"])
+def test_a_home_that_is_not_ours_alone_is_refused(place: str, run: str, part: str, how: str) -> None:
+    if how == "owner" and os.geteuid():
+        pytest.skip("needs root to give files away")
+    if part:
+        os.mkdir(place, 0o700)
+    path = place + part
+    if how == "link":
+        os.symlink(run, path)
+    elif how == "file":
+        with open(path, "w"):
+            pass
+    else:
+        os.mkdir(path)
+        os.chmod(path, 0o720 if how == "group" else 0o700)
+    if how == "owner":
+        os.chown(path, 1234, -1)
+    error = refused()
+    assert error.reason in ("no_journal", "foreign")
+    assert error.way_out
+    assert os.listdir(run) == []
+
+
+def test_no_room_for_a_home(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        raise OSError(28 if dir_fd is not None or path == place else 2, "No space left on device")
+
+    monkeypatch.setattr(os, "mkdir", full)
+    assert refused().reason == "no_journal"
+    monkeypatch.undo()
+
+
+def test_no_room_below_the_place(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "place", lambda: place)
+    os.mkdir(place, 0o700)
+    real = os.mkdir
+
+    def full(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        if dir_fd is None:
+            real(path, mode)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "mkdir", full)
+    error = refused()
+    assert error.reason == "no_journal"
+    assert "full or read-only" in str(error)
+
+
+def hold(place: str, seconds: float, started: t.Any) -> None:
+    home.place = lambda: place
+    with home.open_home("web@1") as directory:
+        lock = Lock(directory, "web", timeout=5)
+        started.set()
+        time.sleep(seconds)
+        lock.close()
+
+
+@pytest.fixture
+def holder(place: str) -> t.Iterator[t.Callable[[float], int]]:
+    context = multiprocessing.get_context("fork")
+    held = []
+
+    def start(seconds: float) -> int:
+        event = context.Event()
+        process = context.Process(target=hold, args=(place, seconds, event))
+        process.start()
+        held.append(process)
+        assert event.wait(10)
+        assert process.pid is not None
+        return process.pid
+
+    yield start
+    for process in held:
+        process.kill()
+        process.join()
+
+
+def test_a_lock_is_waited_for(holder: t.Callable[[float], int]) -> None:
+    holder(0.3)
+    with home.open_home("web@1") as directory:
+        lock = Lock(directory, "web", timeout=5)
+        assert lock.waited
+        lock.close()
+        assert not Lock(directory, "web", timeout=0).waited
+
+
+def test_a_lock_that_is_not_given_up_is_an_error_that_names_its_holder(holder: t.Callable[[float], int]) -> None:
+    pid = holder(60)
+    before = len(os.listdir("/proc/self/fd"))
+    with home.open_home("web@1") as directory:
+        with pytest.raises(HotplugError) as error:
+            Lock(directory, "web", timeout=0.1)
+        assert error.value.reason == "locked"
+        assert f"(pid {pid}, since " in str(error.value)
+        with open(f"{directory.path}/lock", "w"):
+            pass
+        with pytest.raises(HotplugError, match="does not say"):
+            Lock(directory, "web", timeout=0)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_lock_ends_with_its_holder(holder: t.Callable[[float], int]) -> None:
+    import signal
+
+    pid = holder(60)
+    os.kill(pid, signal.SIGKILL)
+    with home.open_home("web@1") as directory:
+        Lock(directory, "web", timeout=5).close()
