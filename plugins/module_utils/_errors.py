@@ -25,7 +25,7 @@ class HotplugError(Exception):
         self.message = message
         self.way_out = way_out
         self.app = app
-        self.device = device
+        self.device = _shown(device)
         self.fields = fields
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class HotplugError(Exception):
     def about(self, *, app: str = "", device: str = "") -> HotplugError:
         """The same error with the application and the device filled in where they were not known below."""
         self.app = self.app or app
-        self.device = self.device or device
+        self.device = self.device or _shown(device)
         return self
 
     def result(self) -> dict[str, t.Any]:
@@ -53,3 +53,8 @@ class HotplugError(Exception):
         error.update({key: value for key, value in known.items() if value})
         error.update(self.fields)
         return {"msg": str(self), "error": error}
+
+
+def _shown(text: str) -> str:
+    """A text from outside as it can stand in a message: unprintable characters are written out."""
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -12,10 +12,10 @@ import time
 import typing as t
 
 from .. import _devices
-from .._apps import adapter as adapters
 from .._apps.app import App, Port
 from .._apps.discovery import find
 from .._apps.ports import Ports
+from .._apps.reach import choose
 from .._devices import Devargs
 from .._errors import HotplugError
 from .._system import System
@@ -26,13 +26,13 @@ from .plan import Plan, by_name, plan
 from .record import Record, look
 
 # Seconds; it is a few milliseconds.
-_ENDING = 0.5
+_ENDING = 0.2
 _POLL = 0.01
 
 
 def select(apps: t.Sequence[App], spec: AppSpec) -> App:
     """The one running application that is meant."""
-    meant = [app for app in apps if app.prefix == spec.prefix or not spec.prefix]
+    meant = [app for app in apps if app.prefix in ("", spec.prefix) or not spec.prefix]
     running = [app for app in meant if app.running]
     # Another user's application of the same prefix must not be able to stand in the way of root's.
     ours = [app for app in running if app.uid in (0, os.geteuid())]
@@ -125,7 +125,7 @@ class AppWork:
                 self.app = select(
                     find(self.system, runtime_dir=self.app.runtime_dir, prefixes=[self.app.prefix]), self.spec
                 )
-        self.reach = adapters.choose(self.app, self.system, adapter=self.spec.adapter, channel=self.spec.channel)
+        self.reach = choose(self.app, self.system, adapter=self.spec.adapter, channel=self.spec.channel)
         self.ports = Ports(self.app)
         self.record = Record(directory, self.app) if directory else look(self.app)
         self.at_start = arguments_at_start(self.app)
