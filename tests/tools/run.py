@@ -31,7 +31,6 @@ from parts import Counts, Failed, Log, Part, carry_out
 
 OUTPUT = REPO / "tests" / "output"
 COVERAGE = OUTPUT / "coverage"
-TARGETS = REPO / "tests" / "integration" / "targets"
 LEAST_COVERAGE = 90
 NAME = Path("ansible_collections", "dpdk", "hotplug")
 OK = Counts(passed=1)
@@ -264,40 +263,42 @@ def _targets(version: str, log: Log) -> Counts:
     """Every folder of tests/integration/targets but setup_*, as a play of its own against this machine."""
     ansible = tools(version)
     results = {}
-    for target in sorted(p.name for p in TARGETS.glob("*/") if not p.name.startswith("setup_")):
-        with tempfile.TemporaryDirectory() as directory:
-            code = log.run(_play(ansible, target, directory), Path(directory), _play_environment(ansible, directory))
-        results[target] = code == 0
-        log.say(f"target {target} on {version}: {'ok' if code == 0 else 'FAILED'}")
+    with tempfile.TemporaryDirectory() as directory:
+        collection = snapshot(f"{directory}/collections")
+        targets = collection / "tests" / "integration" / "targets"
+        for target in sorted(p.name for p in targets.glob("*/") if not p.name.startswith("setup_")):
+            home = Path(directory, target)
+            home.mkdir()
+            code = log.run(_play(ansible, target, home), home, _play_environment(ansible, collection, home))
+            results[target] = code == 0
+            log.say(f"target {target} on {version}: {'ok' if code == 0 else 'FAILED'}")
     if not results:
         raise Failed("no target was there")
     failed = [target for target, passed in results.items() if not passed]
     return Counts(len(results) - len(failed), len(failed))
 
 
-def _play(ansible: Tools, target: str, directory: str) -> list[str]:
-    play = Path(directory, "play.yml")
+def _play(ansible: Tools, target: str, home: Path) -> list[str]:
+    play = home / "play.yml"
     play.write_text(f"- hosts: localhost\n  gather_facts: false\n  roles:\n    - {target}\n")
     facts = {
         "ansible_python_interpreter": ansible.program("python"),
-        "output_dir": directory,
+        "output_dir": str(home),
         "testpmd_python": "/usr/bin/python3",
         "releases_py": str(REPO / "tests" / "integration" / "real" / "releases.py"),
     }
-    inside = []
-    if ansible.tree:
-        inside = ["chroot", str(isolate.CHROOTS / ansible.tree), "/usr/bin/env", f"--chdir={directory}"]
+    inside = ["chroot", str(isolate.CHROOTS / ansible.tree), "/usr/bin/env", f"--chdir={home}"] if ansible.tree else []
     argv = [ansible.program("ansible-playbook"), "-i", "localhost,", "-c", "local", "-e", json.dumps(facts), str(play)]
     return isolate.command([*inside, *argv])
 
 
-def _play_environment(ansible: Tools, directory: str) -> dict[str, str]:
+def _play_environment(ansible: Tools, collection: Path, home: Path) -> dict[str, str]:
     return {
-        "ANSIBLE_COLLECTIONS_PATH": str(collections()),
-        "ANSIBLE_ROLES_PATH": str(TARGETS),
-        "HOME": directory,
-        "ANSIBLE_LOCAL_TEMP": f"{directory}/local",
-        "ANSIBLE_REMOTE_TEMP": f"{directory}/remote",
+        "ANSIBLE_COLLECTIONS_PATH": str(collection.parents[2]),
+        "ANSIBLE_ROLES_PATH": str(collection / "tests" / "integration" / "targets"),
+        "HOME": str(home),
+        "ANSIBLE_LOCAL_TEMP": str(home / "local"),
+        "ANSIBLE_REMOTE_TEMP": str(home / "remote"),
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
