@@ -10,7 +10,6 @@ from __future__ import annotations
 import typing as t
 
 from .._devices import Devargs
-from .._errors import HotplugError
 from .._system import System
 from .app import App, Reach
 
@@ -44,36 +43,6 @@ class Adapter(t.Protocol):
         """After an unknown outcome: wait until the application is done with it; False if it does not get there."""
 
     def close(self) -> None: ...
-
-
-def reaches(app: App, system: System) -> t.Iterator[Reach]:
-    """Every adapter and channel, the preferred one first, and whether it reaches the application."""
-    # One after the other, since what is imported for a way that is not needed costs time on the host.
-    if app.is_testpmd:
-        from .testpmd import reach as testpmd
-
-        yield from testpmd(app, system)
-    from .multiprocess import reach as multiprocess
-
-    yield from multiprocess(app, system)
-
-
-def choose(app: App, system: System, *, adapter: str = "auto", channel: str = "auto") -> Reach:
-    """The first usable one of those asked for; an error that says what stands in the way of each if there is none."""
-    ways = []
-    for one in reaches(app, system):
-        if adapter not in ("auto", one.adapter) or (one.channel and channel not in ("auto", one.channel)):
-            continue
-        if one.usable:
-            return one
-        ways.append(f"{one.adapter}{f' ({one.channel})' if one.channel else ''}: {one.reason}")
-    raise HotplugError(
-        "unreachable",
-        f"application '{app.prefix}' (pid {app.pid}) cannot be reached: "
-        + ("; ".join(ways) or f"the adapter {adapter} is not for '{app.name}'"),
-        way_out="Start it in a way that one of these can reach, or choose another adapter or channel.",
-        app=app.prefix,
-    )
 
 
 def connect(app: App, reach: Reach, system: System, *, timeout: float) -> Adapter:

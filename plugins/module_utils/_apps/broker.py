@@ -25,14 +25,16 @@ import tty
 import typing as t
 
 from .._errors import HotplugError
+from .._state.home import directory_of
 from .._system import Directory
-from .console import END, IF_LOST, MAX_LINE, OUTPUT, SOCKET, TURN, directory_of, eal_runtime_dir
+from .console import END, IF_LOST, MAX_LINE, OUTPUT, TURN, eal_runtime_dir
 from .discovery import check_prefix
+from .reach import CONSOLE
 
 _UCRED = struct.Struct("=iII")
 # prctl(2): PR_SET_PDEATHSIG.
 _PR_SET_PDEATHSIG = 1
-_FRESH = SOCKET + ".new"
+_FRESH = CONSOLE + ".new"
 _CHUNK = 1 << 16
 # Beyond this many bytes that a client or our own stdout has not read, output is lost to it.
 _MAX_PENDING = 1 << 20
@@ -172,11 +174,11 @@ class _Place:
             os.umask(mask)
         listener.listen(_MAX_CLIENTS)
         # Nobody finds one that does not listen yet.
-        os.rename(_FRESH, SOCKET, src_dir_fd=self._directory.fd, dst_dir_fd=self._directory.fd)
+        os.rename(_FRESH, CONSOLE, src_dir_fd=self._directory.fd, dst_dir_fd=self._directory.fd)
         return listener
 
     def remove(self) -> None:
-        for name in (SOCKET, self._LOCK):
+        for name in (CONSOLE, self._LOCK):
             self._unlink(name)
         try:
             os.rmdir(self._name, dir_fd=self._above.fd)
@@ -430,7 +432,7 @@ class _Broker:
             packet = client.link.recv(MAX_LINE + 2, socket.MSG_DONTWAIT)
         except OSError:
             return False
-        line = packet[len(IF_LOST) :] if packet.startswith(IF_LOST) else packet
+        line = packet.removeprefix(IF_LOST)
         if not packet or len(line) > MAX_LINE or not all(0x20 <= byte < 0x7F for byte in line):
             return False
         client.heard = time.monotonic()

@@ -15,17 +15,17 @@ import socket
 import struct
 import time
 import typing as t
-import zlib
 
 from .._errors import HotplugError
+from .._state.home import directory_of
 from .._system import Directory, System
 from .app import App
+from .reach import CONSOLE, consoles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 # The name of the socket in the console's directory.
-SOCKET = "console"
 # What a packet from the broker is: its first byte. A packet to the broker is one line, without its end.
 TURN, OUTPUT, END = b"H", b"O", b"E"
 # ... and a packet that begins so holds the line that is typed when its sender is lost.
@@ -50,25 +50,14 @@ def eal_runtime_dir(environ: t.Mapping[str, str], uid: int) -> str:
     return above.rstrip("/") + "/dpdk"
 
 
-def directory_of(prefix: str, runtime_dir: str, uid: int) -> str:
-    """Where the console of a program is that user ``uid`` started; for others than root, beside EAL's directory."""
-    # One prefix may be in use in several runtime directories; /var/run is /run.
-    path = os.path.realpath(f"{runtime_dir}/{prefix}")
-    key = f"{prefix}@{zlib.crc32(os.fsencode(path)):08x}"
-    above = "/run" if uid == 0 else os.path.dirname(runtime_dir)
-    return f"{above}/dpdk-hotplug{f'-{uid}' if above == '/tmp' else ''}/{key}"
-
-
 def find(app: App, system: System) -> str:
     """The console's directory of an application; HotplugError where there is none that is alive and its own."""
     why = ""
-    for root in ("", app.root) if app.root else ("",):
-        for uid in sorted({0, app.uid}):
-            place = root + directory_of(app.prefix, app.runtime_dir, uid)
-            doubt = _doubt(place, app, system)
-            if not doubt:
-                return place
-            why = why or doubt.strip()
+    for place in consoles(app):
+        doubt = _doubt(place, app, system)
+        if not doubt:
+            return place
+        why = why or doubt.strip()
     raise HotplugError(
         "no_console",
         why or "its console is not reachable: start it with dpdk-hotplug console",
@@ -122,11 +111,11 @@ class _Link:
         link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         end = time.monotonic() + timeout
         try:
-            if not directory.is_socket(SOCKET):
+            if not directory.is_socket(CONSOLE):
                 raise OSError(errno.ENOENT, "no socket")
             link.settimeout(timeout)
             while True:
-                code = link.connect_ex(directory.child(SOCKET))
+                code = link.connect_ex(directory.child(CONSOLE))
                 # EAGAIN: its queue is full. With a time limit the kernel does not wait for a place in it.
                 if code != errno.EAGAIN or time.monotonic() >= end:
                     break
@@ -320,7 +309,7 @@ def _answer(command: str, text: str) -> str:
     if echo >= 0:
         text = text[echo + len(command) + 1 :]
     text = re.sub(r"(?:testpmd> )?#dpdk-hotplug-[0-9a-f-]+\n", "", text)
-    return text[: -len(_PROMPT)] if text.endswith(_PROMPT) else text
+    return text.removesuffix(_PROMPT)
 
 
 def serve(prefix: str, command: t.Sequence[str], *, runtime_dir: str = "") -> int:

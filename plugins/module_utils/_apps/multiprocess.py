@@ -11,17 +11,17 @@ import os
 import time
 import typing as t
 
-from .._binding import releases
+from .._binding import outcome, releases
 from .._devices import Devargs
 from .._errors import HotplugError
 from .._system import Directory, System
-from .app import App, Reach
+from .app import App
+from .reach import MULTIPROCESS_VERBS
 
 if t.TYPE_CHECKING:
     from .._binding.eal_channel import EalChannel
     from .._binding.ipc import Primary
 
-VERBS = ("attach", "detach")
 # MP_TIMEOUT_S is 5 (lib/eal/common/hotplug_mp.c), for the request and again for its rollback on secondaries: an answer
 # may take 10 s and more.
 _ANSWER = 20.0
@@ -30,96 +30,15 @@ _PING = 3.0
 # A process in one of these states does not answer (proc(5)): stopped, traced, dead.
 _SILENT_STATES = {"T": "stopped", "t": "traced", "Z": "dead but not reaped", "X": "dead"}
 
-# errno values as DPDK gives them, with what they were seen to mean (attach: lib/eal/common/eal_common_dev.c).
-_ATTACH = {
-    -1: ("bad_devargs", "its driver refuses it", "Check its arguments; the application's log says more."),
-    -2: ("no_such_device", "there is no such device", "Check its name."),
-    -12: (
-        "no_memory",
-        "no memory or no free port slot",
-        "An application has 32 port slots unless it was built otherwise.",
-    ),
-    -14: (
-        "unknown_driver",
-        "the application has no driver or bus of that name",
-        "Check the name; load the driver (-d).",
-    ),
-    -17: ("exists", "it is attached already, or half of it is", "Look at the application's log."),
-    -19: ("no_such_device", "there is no such device on its bus", "Check the address, and that it was not pulled out."),
-    -22: ("bad_devargs", "its arguments are not valid", "Check them against the driver's documentation."),
-    -95: (
-        "not_supported",
-        "no driver of the application takes it",
-        "Bind it to vfio-pci first, and load its driver (-d).",
-    ),
-}
-_DETACH = {
-    -2: ("no_such_device", "the application does not know it", "It was detached meanwhile."),
-    -16: ("busy", "it is in use", "Stop and close what uses it."),
-    -19: ("no_such_device", "the application does not know it", "It was detached meanwhile."),
-    -95: ("not_supported", "its driver or bus cannot detach", "It stays until the application is restarted."),
-}
 # -ENOMSG: a secondary did not follow, and the primary takes the attach back.
 _NO_MESSAGE = -42
-
-
-def reach(app: App, system: System) -> t.Iterator[Reach]:
-    """Whether each channel reaches the application, the preferred one first."""
-    common = _unreachable(app)
-    why = common or _no_ipc(app)
-    yield Reach("multiprocess", "ipc", not why, why, VERBS)
-    why = common or _no_eal(app, system)
-    yield Reach("multiprocess", "eal", not why, why, VERBS)
-
-
-def _unreachable(app: App) -> str:
-    if not app.running:
-        return "it is not running"
-    if app.distrust:
-        return app.distrust
-    if not app.shared:
-        return (
-            "it has no shared files: it was started with --in-memory or --no-shconf, or serves its telemetry elsewhere"
-        )
-    if app.root:
-        return f"it runs in a mount namespace of its own (pid {app.pid}): run the play in its container"
-    if os.geteuid() not in (0, app.uid):
-        return f"it runs as user {app.uid}, this as user {os.geteuid()}: become that user or root"
-    return ""
-
-
-def _no_ipc(app: App) -> str:
-    if not app.mp_socket:
-        return "it has no multi-process socket"
-    if app.release is None:
-        return "its release is not known: its config file is not complete"
-    facts = releases.facts(app.release)
-    if facts is None:
-        return f"the message layout of DPDK {app.release} is not known ({', '.join(releases.known())} are)"
-    return _no_ports(app)
-
-
-def _no_ports(app: App) -> str:
-    """Why its ports cannot be read. Without them nothing is changed: a started port could not be told."""
-    facts = releases.facts(app.release) if app.release else None
-    if app.telemetry_error:
-        return f"its ports cannot be read: {app.telemetry_error}"
-    if facts is not None and not facts.port_info:
-        return f"telemetry of DPDK {app.release} tells nothing of ports (21.11 and later do)"
-    return ""
-
-
-def _no_eal(app: App, system: System) -> str:
-    from .._binding.eal_channel import eal_preconditions
-
-    return "; ".join(error.message for error in eal_preconditions(app, system=system)) or _no_ports(app)
 
 
 class Multiprocess:
     """Any primary with shared files, through the EAL's own multi-process requests."""
 
     name = "multiprocess"
-    verbs = frozenset(VERBS)
+    verbs = frozenset(MULTIPROCESS_VERBS)
 
     def __init__(self, app: App, channel: str, system: System, *, timeout: float) -> None:
         self.channel = channel
@@ -184,20 +103,20 @@ class Multiprocess:
         if self._eal is not None:
             self._eal.attach(device)
         else:
-            self._judge(self._known().attach(device.wire, timeout=self._answer), device, "attach", _ATTACH)
+            self._judge(self._known().attach(device.wire, timeout=self._answer), device, "attach", outcome.ATTACH)
 
     def detach(self, device: Devargs, port_ids: t.Sequence[int]) -> None:
         if self._eal is not None:
             self._eal.detach(device)
         else:
-            self._judge(self._known().detach(device.bare.wire, timeout=self._answer), device, "detach", _DETACH)
+            self._judge(self._known().detach(device.bare.wire, timeout=self._answer), device, "detach", outcome.DETACH)
 
     def _known(self) -> Primary:
         if self._primary is None:
-            raise HotplugError("unknown_release", _no_ipc(self._app))
+            raise HotplugError("unknown_release", f"the message layout of DPDK {self._app.release} is not known")
         return self._primary
 
-    def _judge(self, result: int, device: Devargs, verb: str, meanings: dict[int, tuple[str, str, str]]) -> None:
+    def _judge(self, result: int, device: Devargs, verb: str, meanings: dict[int, outcome.Meaning]) -> None:
         if result == 0:
             return
         if result == _NO_MESSAGE:
@@ -207,11 +126,11 @@ class Multiprocess:
                 way_out="DPDK takes the request back in all of them; look at the logs of the secondaries.",
                 errno=result,
             )
-        reason, what, way_out = meanings.get(result, ("failed", "DPDK refuses", "Look at the application's log."))
+        found = outcome.meaning(meanings, result)
         raise HotplugError(
-            reason,
-            f"cannot {verb} device '{device.text}' (bus {device.bus}): {what} ({os.strerror(-result)}, {result})",
-            way_out=way_out,
+            found.reason,
+            f"cannot {verb} device '{device.text}' (bus {device.bus}): {found.what} ({os.strerror(-result)}, {result})",
+            way_out=found.way_out,
             device=device.text,
             errno=result,
         )

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
@@ -16,15 +15,13 @@ from .._devices import Devargs
 from .._errors import HotplugError
 from .._system import System
 from . import console
-from .app import App, Port, Reach
+from .app import App, Port
 from .ports import Ports
+from .reach import TESTPMD_VERBS
 
-VERBS = ("attach", "detach", "start", "stop")
 # A request that a secondary does not answer takes 10 s (lib/eal/common/hotplug_mp.h, MP_TIMEOUT_S twice).
 _ANSWER = 30.0
 _SETTLE = 15.0
-# app/test-pmd/parameters.c: getopt_long() takes the short options together, -ia, and long ones cut short.
-_SHORT_INTERACTIVE = re.compile(r"-[ahi]*i[ahi]*")
 # lib/cmdline/cmdline_parse.c: '#' begins a comment; cmdline_vt100.c: '?' is the help key, wherever it stands.
 _KEYS = "#?"
 
@@ -72,42 +69,6 @@ _START = (
 _CHATTER = re.compile(r"^(?:Attaching a new port|Removing a device|Stopping ports|Checking link|Done|$)")
 
 
-def reach(app: App, system: System) -> list[Reach]:
-    """Whether the application is a testpmd with a console of ours. Nothing is sent to it."""
-    why = _unreachable(app)
-    if not why:
-        try:
-            console.find(app, system)
-        except HotplugError as error:
-            why = error.message
-    return [Reach(Testpmd.name, Testpmd.channel, not why, why, VERBS)]
-
-
-def _unreachable(app: App) -> str:
-    if not app.running:
-        return "it is not running"
-    if not app.is_testpmd:
-        return "it is not a testpmd"
-    if app.distrust:
-        return app.distrust
-    if not is_interactive(app.command):
-        return "it was started without -i, so it has no console"
-    if app.telemetry_error or not app.telemetry:
-        return f"its ports cannot be read: {app.telemetry_error or 'it serves no telemetry'}"
-    if os.geteuid() not in (0, app.uid):
-        return f"it runs as user {app.uid}, this as user {os.geteuid()}: become that user or root"
-    return ""
-
-
-def is_interactive(command: t.Sequence[str]) -> bool:
-    """Whether testpmd was started with -i. Without it, testpmd takes any input for the wish that it ends."""
-    words = list(command)
-    own = words[words.index("--") + 1 :] if "--" in words else []
-    return any(
-        _SHORT_INTERACTIVE.fullmatch(word) or (len(word) > 2 and "--interactive".startswith(word)) for word in own
-    )
-
-
 class Testpmd:
     """A testpmd, driven through its console.
 
@@ -117,7 +78,7 @@ class Testpmd:
 
     name = "testpmd"
     channel = ""
-    verbs = frozenset(VERBS)
+    verbs = frozenset(TESTPMD_VERBS)
 
     def __init__(self, app: App, *, timeout: float, system: System | None = None) -> None:
         self._app = app
@@ -156,7 +117,7 @@ class Testpmd:
                 device=device.text,
             )
         (out,) = self._run(f"port attach {device.wire}")
-        if re.search(r"^Port \d+ is attached\.", out, re.M):
+        if re.search(r"^Port \d+ is attached\.", out, re.MULTILINE):
             return
         if "Failed to attach port" not in out and "Attaching a new port" in out:
             raise HotplugError("exists", f"device '{device.text}' is attached already", device=device.text, console=out)
@@ -170,12 +131,12 @@ class Testpmd:
                 self.stop(port.port_id)
         (out,) = self._run(f"device detach {device.bare.wire}")
         # A port that another process attached is neither stopped nor started for testpmd, only to be closed.
-        strange = [int(number) for number in re.findall(r"^Port (\d+) not stopped", out, re.M)]
+        strange = [int(number) for number in re.findall(r"^Port (\d+) not stopped", out, re.MULTILINE)]
         if strange and not any(port.started for port in self._ports.again(strange)):
             *_closed, out = self._run(
                 *(f"port close {number}" for number in port_ids), f"device detach {device.bare.wire}"
             )
-        if not re.search(r"^Device \S+ is detached", out, re.M):
+        if not re.search(r"^Device \S+ is detached", out, re.MULTILINE):
             raise _failure(f"detach device '{device.text}'", out, _DETACH)
         for ports in (self._stopped, self._released, self._joining):
             ports.difference_update(port_ids)
@@ -293,7 +254,7 @@ class Testpmd:
         """Have testpmd set up a port that another process attached: it does at any attach, also of what is there."""
         for port in self._ports.again([port_id]):
             (out,) = self._run(f"port attach {_devices.of_port(port.name).wire}")
-            if not re.search(rf"^Port {int(port_id)} is attached\.", out, re.M):
+            if not re.search(rf"^Port {int(port_id)} is attached\.", out, re.MULTILINE):
                 raise HotplugError(
                     "not_adopted",
                     f"testpmd does not take over port {int(port_id)} ({port.name}), which another process attached",

@@ -19,6 +19,7 @@ import os
 import typing as t
 
 from .._errors import HotplugError
+from . import outcome
 
 # What a C function returns and takes.
 Signature = tuple[t.Any, tuple[t.Any, ...]]
@@ -120,21 +121,7 @@ class Library:
         return symbol in self.__dict__
 
 
-# errno -> (reason, what it says). What each call returns: lib/eal/common/eal_common_dev.c, the drivers behind it, and
-# what was seen on 22.11, 24.11 and 25.11.
-_ATTACH: dict[int, tuple[str, str]] = {
-    errnos.EPERM: ("bad_devargs", "its driver refused it or its arguments"),
-    errnos.ENOMEM: ("no_memory", "no memory or no free port slot is left"),
-    errnos.EFAULT: ("unknown_driver", "no bus or driver knows it"),
-    errnos.EEXIST: ("exists", "it is attached already"),
-    errnos.ENODEV: ("no_such_device", "no such device, or none that is bound for DPDK"),
-    errnos.EINVAL: ("bad_devargs", "its arguments are wrong"),
-}
-_DETACH: dict[int, tuple[str, str]] = {
-    errnos.ENOENT: ("no_such_device", "it is not attached"),
-    errnos.EINVAL: ("no_such_device", "this process does not know it as attached"),
-    errnos.EBUSY: ("busy", "it is in use"),
-}
+# errno -> (reason, what it says), for every call.
 _EVERY: dict[int, tuple[str, str]] = {
     errnos.ENODEV: ("no_such_device", "no such device"),
     errnos.ENOMEM: ("no_memory", "no memory is left"),
@@ -143,11 +130,9 @@ _EVERY: dict[int, tuple[str, str]] = {
     # eal_dev_hotplug_request_to_primary(): no answer within 5 s, whatever the primary does later
     errnos.ENOMSG: ("timeout", "the application, or one of its other secondary processes, did not answer within 5 s"),
 }
-_REASONS = {
-    "rte_eal_hotplug_add": {**_EVERY, **_ATTACH},
-    "rte_dev_probe": {**_EVERY, **_ATTACH},
-    "rte_eal_hotplug_remove": {**_EVERY, **_DETACH},
-}
+_ATTACH = {**_EVERY, **{code: (one.reason, one.what) for code, one in outcome.ATTACH.items()}}
+_DETACH = {**_EVERY, **{code: (one.reason, one.what) for code, one in outcome.DETACH.items()}}
+_REASONS = {"rte_eal_hotplug_add": _ATTACH, "rte_dev_probe": _ATTACH, "rte_eal_hotplug_remove": _DETACH}
 
 
 def error(call: str, code: int, reasons: t.Mapping[int, tuple[str, str]] | None = None) -> EalError:

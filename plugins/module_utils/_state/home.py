@@ -19,8 +19,17 @@ from .._system import Directory
 
 def key(app: App) -> str:
     """The name of what we keep of an application: its prefix alone is not unique, its directory is."""
-    path = os.path.realpath(app.directory)
-    return f"{app.prefix}@{binascii.crc32(path.encode('utf-8', 'surrogateescape')):08x}"
+    return _key(app.prefix, app.directory)
+
+
+def _key(prefix: str, directory: str) -> str:
+    return f"{prefix}@{binascii.crc32(os.fsencode(os.path.realpath(directory))):08x}"
+
+
+def directory_of(prefix: str, runtime_dir: str, uid: int) -> str:
+    """Where user ``uid`` keeps what belongs to an application: root in /run, others beside EAL's directory."""
+    above = "/run" if uid == 0 else os.path.dirname(runtime_dir)
+    return f"{above}/dpdk-hotplug{f'-{uid}' if above == '/tmp' else ''}/{_key(prefix, f'{runtime_dir}/{prefix}')}"
 
 
 def place() -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import typing as t
 
-from .._apps.adapter import reaches
 from .._apps.app import App
 from .._apps.discovery import check_prefix, find
 from .._apps.ports import Ports
+from .._apps.reach import reaches
 from .._devices import parse
 from .._errors import HotplugError
 from .._system import System, side_by_side

@@ -93,6 +93,8 @@ class AppWork:
         self.system = system
         self.closing: list[t.Any] = []
         self.app = self._select(apps)
+        # From here on it is this application, also where none was named: errors and a look after a wait name it.
+        self.spec = spec._replace(prefix=self.app.prefix)
         self.home = home.key(self.app)
         self.change = change
 

@@ -24,7 +24,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console,
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.multiprocess import Multiprocess
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.testpmd import Testpmd as Adapter
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.testpmd import reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.reach import testpmd as reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
@@ -316,27 +316,27 @@ def test_port_of_another_process_is_adopted_or_detached(dpdk: Dpdk, serve: Calla
 
 def test_reach(host_dpdk: Dpdk, serve: Callable[..., Served]) -> None:
     app = serve(host_dpdk)
-    (one,) = reach(app.app, System())
+    one = reach(app.app, System())
     assert (one.usable, one.reason) == (True, "")
     plain = host_dpdk.start_testpmd("plain", ["net_null0"])
     (found,) = (other for other in discovery.find(System()) if other.pid == plain.pid)
-    (one,) = reach(found, System())
+    one = reach(found, System())
     assert (one.usable, one.reason) == (False, "its console is not reachable: start it with dpdk-hotplug console")
     # another program's console in its place
     os.symlink(app.place, console.directory_of("plain", "/var/run/dpdk", 0))
-    assert not reach(found, System())[0].usable
+    assert not reach(found, System()).usable
     os.unlink(console.directory_of("plain", "/var/run/dpdk", 0))
     os.rename(app.place, console.directory_of("plain", "/var/run/dpdk", 0))
-    assert "belongs to another program" in reach(found, System())[0].reason
+    assert "belongs to another program" in reach(found, System()).reason
     os.rename(console.directory_of("plain", "/var/run/dpdk", 0), app.place)
-    assert reach(app.app, System())[0].usable
+    assert reach(app.app, System()).usable
 
 
 def test_without_i_it_is_left_alone(host_dpdk: Dpdk, tmp_path: Path) -> None:
     """Any input ends such a testpmd."""
     app = host_dpdk.start_testpmd("silent", ["net_null0"], wait=False)
     app.quit()
-    (one,) = reach(App("silent", "/var/run/dpdk", pid=1, command=("dpdk-testpmd", "--", "--auto-start")), System())
+    one = reach(App("silent", "/var/run/dpdk", pid=1, command=("dpdk-testpmd", "--", "--auto-start")), System())
     assert "without -i" in one.reason
 
 

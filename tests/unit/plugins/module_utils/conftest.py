@@ -9,13 +9,15 @@ import tempfile
 import typing as t
 
 import pytest
+from hypothesis import HealthCheck, settings
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter, multiprocess
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach as reachability
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, record
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_adapter import SwitchingAdapter
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
-from hypothesis import HealthCheck, settings
 
 # Function-scoped fixtures here are only constants and directories, which examples may share.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -70,7 +72,7 @@ def switching(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[FakeApp
     def reaches(app: App, system: System) -> list[Reach]:
         usable = app.pid in SwitchingAdapter.apps
         own = Reach("testpmd", "", usable, "" if usable else "no console", tuple(SwitchingAdapter.verbs))
-        return [own, *multiprocess.reach(app, system)]
+        return [own, *reachability.multiprocess(app, system)]
 
     def connect(app: App, reach: Reach, system: System, *, timeout: float) -> adapter.Adapter:
         kind = SwitchingAdapter if reach.adapter == "testpmd" else multiprocess.Multiprocess
@@ -80,7 +82,7 @@ def switching(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[FakeApp
         SwitchingAdapter.apps[app.pid] = app
         return app
 
-    monkeypatch.setattr(adapter, "reaches", reaches)
+    monkeypatch.setattr(reachability, "reaches", reaches)
     monkeypatch.setattr(adapter, "connect", connect)
     yield add
     SwitchingAdapter.apps.clear()

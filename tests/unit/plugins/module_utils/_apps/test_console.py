@@ -335,12 +335,13 @@ def test_find_wants_the_applications_own_broker(
 ) -> None:
     app = start()
     program = app.program()
-    monkeypatch.setattr(console, "directory_of", lambda prefix, runtime_dir, uid: app.place)
+    places = [app.place]
+    monkeypatch.setattr(console, "consoles", lambda _app: places)
     mine = App("app", "/var/run/dpdk", pid=program, uid=os.geteuid())
     assert console.find(mine, System()) == app.place
     with pytest.raises(HotplugError, match="belongs to another program"):
         console.find(mine._replace(pid=os.getpid()), System())
-    monkeypatch.setattr(console, "directory_of", lambda prefix, runtime_dir, uid: str(tmp_path / "none"))
+    places[:] = [str(tmp_path / "none")]
     with pytest.raises(HotplugError, match="not reachable: start it with dpdk-hotplug console"):
         console.find(mine, System())
 

@@ -9,11 +9,13 @@ import signal
 import typing as t
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _devices
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import multiprocess
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import find
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.multiprocess import Multiprocess, reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.multiprocess import Multiprocess
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.reach import multiprocess as reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import eal_channel
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -61,7 +63,12 @@ def test_reach_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_eal_needs_ports_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eal_channel, "eal_preconditions", lambda _app, *, system: [])
-    for changes, why in [({}, ""), ({"telemetry_error": "it hangs"}, "it hangs"), ({"release": Release(20, 11)}, "ports")]:
+    cases: list[tuple[dict[str, t.Any], str]] = [
+        ({}, ""),
+        ({"telemetry_error": "it hangs"}, "it hangs"),
+        ({"release": Release(20, 11)}, "ports"),
+    ]
+    for changes, why in cases:
         _ipc, eal = reach(GOOD._replace(**changes), System())
         assert (eal.usable, why in eal.reason) == (not why, True)
 
@@ -164,7 +171,9 @@ def test_answering_secondary_is_fine(adapter: Adapted) -> None:
     multi.precheck()
     secondary.close()
     multi.precheck()
-    assert os.path.exists(f"{app.directory}/{secondary.name}"), "the leftover of a dead one is no hindrance, and is kept"
+    assert os.path.exists(f"{app.directory}/{secondary.name}"), (
+        "the leftover of a dead one is no hindrance, and is kept"
+    )
 
 
 STATES: list[tuple[str, str]] = [("T", "stopped"), ("t", "traced"), ("Z", "dead but not reaped"), ("S", "hung")]

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console, testpmd
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console, reach, testpmd
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -380,7 +380,7 @@ def _take_step(walk: random.Random, program: FakeTestpmd, adapter: testpmd.Testp
     ],
 )
 def test_is_interactive(words: str, interactive: bool) -> None:
-    assert testpmd.is_interactive(["dpdk-testpmd", *words.split()]) == interactive
+    assert reach.is_interactive(["dpdk-testpmd", *words.split()]) == interactive
 
 
 @pytest.mark.parametrize(
@@ -397,20 +397,21 @@ def test_is_interactive(words: str, interactive: bool) -> None:
 )
 def test_reach(monkeypatch: pytest.MonkeyPatch, change: dict[str, t.Any], reason: str) -> None:
     monkeypatch.setattr(console, "find", lambda app, system: "/run/dpdk-hotplug/web")
-    (one,) = testpmd.reach(_APP._replace(**change), System())
+    monkeypatch.setattr(os.path, "lexists", lambda path: True)
+    one = reach.testpmd(_APP._replace(**change), System())
     assert (one.adapter, one.channel, one.usable, one.reason) == ("testpmd", "", not reason, reason)
     assert set(one.verbs) == {"attach", "detach", "start", "stop"}
 
 
 def test_reach_without_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "directory_of", lambda *_args: "/nonexistent")
-    (one,) = testpmd.reach(_APP, System())
+    monkeypatch.setattr(reach, "consoles", lambda _app: ["/nonexistent"])
+    one = reach.testpmd(_APP, System())
     assert one.reason == "its console is not reachable: start it with dpdk-hotplug console"
 
 
 def test_reach_as_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
-    (one,) = testpmd.reach(_APP._replace(uid=77), System())
+    one = reach.testpmd(_APP._replace(uid=77), System())
     assert one.reason == "it runs as user 77, this as user 1234: become that user or root"
 
 

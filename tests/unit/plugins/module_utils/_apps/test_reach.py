@@ -7,7 +7,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter
+
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
@@ -30,7 +31,11 @@ CHOSEN: list[tuple[tuple[bool, bool, bool], dict[str, str], t.Any]] = [
     ((True, True, True), {"adapter": "multiprocess"}, ("multiprocess", "ipc")),
     ((True, True, True), {"adapter": "multiprocess", "channel": "eal"}, ("multiprocess", "eal")),
     ((True, True, True), {"adapter": "testpmd"}, ("testpmd", "")),
-    ((False, False, False), {}, ["testpmd: no console", "multiprocess (ipc): no socket", "multiprocess (eal): no library"]),
+    (
+        (False, False, False),
+        {},
+        ["no console", "multiprocess (ipc): no socket", "multiprocess (eal): no library"],
+    ),
     ((False, True, False), {"channel": "eal"}, ["testpmd: no console", "multiprocess (eal): no library"]),
     ((False, True, True), {"adapter": "testpmd"}, ["testpmd: no console"]),
     ((True, True, True), {"adapter": "grout"}, ["the adapter grout is not for 'vswitchd'"]),
@@ -41,12 +46,12 @@ CHOSEN: list[tuple[tuple[bool, bool, bool], dict[str, str], t.Any]] = [
 def test_choose(
     monkeypatch: pytest.MonkeyPatch, usable: tuple[bool, bool, bool], asked: dict[str, str], expected: t.Any
 ) -> None:
-    monkeypatch.setattr(adapter, "reaches", lambda _app, _system: iter(ways(*usable)))
+    monkeypatch.setattr(reach, "reaches", lambda _app, _system: iter(ways(*usable)))
     if isinstance(expected, tuple):
-        assert adapter.choose(APP, System(), **asked)[:2] == expected
+        assert reach.choose(APP, System(), **asked)[:2] == expected
         return
     with pytest.raises(HotplugError) as error:
-        adapter.choose(APP, System(), **asked)
+        reach.choose(APP, System(), **asked)
     assert error.value.reason == "unreachable"
     assert "'web' (pid 7)" in str(error.value)
     assert all(text in str(error.value) for text in expected)
@@ -61,6 +66,6 @@ PROGRAMS: list[tuple[tuple[str, ...], list[str]]] = [
 
 @pytest.mark.parametrize("command, names", PROGRAMS)
 def test_reaches(command: tuple[str, ...], names: list[str]) -> None:
-    found = list(adapter.reaches(APP._replace(command=command), System()))
+    found = list(reach.reaches(APP._replace(command=command), System()))
     assert list(dict.fromkeys(one.adapter for one in found)) == list(dict.fromkeys(names))
     assert all(one.reason and not one.usable for one in found if one.adapter == "multiprocess")

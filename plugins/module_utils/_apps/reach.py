@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from .._binding import releases
+from .._errors import HotplugError
+from .._state.home import directory_of
+from .._system import System
+from .app import App, Reach
+
+MULTIPROCESS_VERBS = ("attach", "detach")
+# The socket of a console, in the directory that we keep for an application.
+CONSOLE = "console"
+TESTPMD_VERBS = ("attach", "detach", "start", "stop")
+# app/test-pmd/parameters.c: getopt_long() takes the short options together, -ia, and long ones cut short.
+_SHORT_INTERACTIVE = re.compile(r"-[ahi]*i[ahi]*")
+
+
+def reaches(app: App, system: System) -> t.Iterator[Reach]:
+    """Every adapter and channel, the preferred one first, and whether it reaches the application.
+
+    One after the other: what is imported for a way that is not looked at would cost time on the host.
+    """
+    if app.is_testpmd:
+        yield testpmd(app, system)
+    yield from multiprocess(app, system)
+
+
+def choose(app: App, system: System, *, adapter: str = "auto", channel: str = "auto") -> Reach:
+    """The first usable one of those asked for; an error that says what stands in the way of each if there is none."""
+    ways = []
+    for one in reaches(app, system):
+        if adapter not in ("auto", one.adapter) or (one.channel and channel not in ("auto", one.channel)):
+            continue
+        if one.usable:
+            return one
+        ways.append(f"{one.adapter}{f' ({one.channel})' if one.channel else ''}: {one.reason}")
+    raise HotplugError(
+        "unreachable",
+        f"application '{app.prefix}' (pid {app.pid}) cannot be reached: "
+        + ("; ".join(ways) or f"the adapter {adapter} is not for '{app.name}'"),
+        way_out="Start it in a way that one of these can reach, or choose another adapter or channel.",
+        app=app.prefix,
+    )
+
+
+def multiprocess(app: App, system: System) -> t.Iterator[Reach]:
+    """Whether each channel of the adapter multiprocess reaches the application, the preferred one first."""
+    common = _no_secondary_way(app)
+    why = common or _no_ipc(app)
+    yield Reach("multiprocess", "ipc", not why, why, MULTIPROCESS_VERBS)
+    why = common or _no_eal(app, system)
+    yield Reach("multiprocess", "eal", not why, why, MULTIPROCESS_VERBS)
+
+
+def _no_secondary_way(app: App) -> str:
+    if not app.running:
+        return "it is not running"
+    if app.distrust:
+        return app.distrust
+    if not app.shared:
+        return (
+            "it has no shared files: it was started with --in-memory or --no-shconf, or serves its telemetry elsewhere"
+        )
+    if app.root:
+        return f"it runs in a mount namespace of its own (pid {app.pid}): run the play in its container"
+    if os.geteuid() not in (0, app.uid):
+        return f"it runs as user {app.uid}, this as user {os.geteuid()}: become that user or root"
+    return ""
+
+
+def _no_ipc(app: App) -> str:
+    if not app.mp_socket:
+        return "it has no multi-process socket"
+    if app.release is None:
+        return "its release is not known: its config file is not complete"
+    facts = releases.facts(app.release)
+    if facts is None:
+        return f"the message layout of DPDK {app.release} is not known ({', '.join(releases.known())} are)"
+    return _no_ports(app)
+
+
+def _no_ports(app: App) -> str:
+    """Why its ports cannot be read. Without them nothing is changed: a started port could not be told."""
+    facts = releases.facts(app.release) if app.release else None
+    if app.telemetry_error:
+        return f"its ports cannot be read: {app.telemetry_error}"
+    if facts is not None and not facts.port_info:
+        return f"telemetry of DPDK {app.release} tells nothing of ports (21.11 and later do)"
+    return ""
+
+
+def _no_eal(app: App, system: System) -> str:
+    from .._binding.eal_channel import eal_preconditions
+
+    return "; ".join(error.message for error in eal_preconditions(app, system=system)) or _no_ports(app)
+
+
+def testpmd(app: App, system: System) -> Reach:
+    """Whether the application is a testpmd with a console of ours. Nothing is sent to it."""
+    why = _no_console(app)
+    if not why:
+        from . import console
+
+        try:
+            console.find(app, system)
+        except HotplugError as error:
+            why = error.message
+    return Reach("testpmd", "", not why, why, TESTPMD_VERBS)
+
+
+def _no_console(app: App) -> str:
+    if not app.running:
+        return "it is not running"
+    if not app.is_testpmd:
+        return "it is not a testpmd"
+    if app.distrust:
+        return app.distrust
+    if not is_interactive(app.command):
+        return "it was started without -i, so it has no console"
+    if app.telemetry_error or not app.telemetry:
+        return f"its ports cannot be read: {app.telemetry_error or 'it serves no telemetry'}"
+    if os.geteuid() not in (0, app.uid):
+        return f"it runs as user {app.uid}, this as user {os.geteuid()}: become that user or root"
+    if not any(os.path.lexists(f"{place}/{CONSOLE}") for place in consoles(app)):
+        return "its console is not reachable: start it with dpdk-hotplug console"
+    return ""
+
+
+def consoles(app: App) -> list[str]:
+    """The directories in which the console of an application can be: root's, and its user's own."""
+    return [
+        root + directory_of(app.prefix, app.runtime_dir, uid)
+        for root in sorted({"", app.root})
+        for uid in sorted({0, app.uid})
+    ]
+
+
+def is_interactive(command: t.Sequence[str]) -> bool:
+    """Whether testpmd was started with -i. Without it, testpmd takes any input for the wish that it ends."""
+    words = list(command)
+    own = words[words.index("--") + 1 :] if "--" in words else []
+    return any(
+        _SHORT_INTERACTIVE.fullmatch(word) or (len(word) > 2 and "--interactive".startswith(word)) for word in own
+    )
