@@ -436,10 +436,10 @@ class _Broker:
         if not packet or len(line) > MAX_LINE or not all(0x20 <= byte < 0x7F for byte in line):
             return False
         client.heard = time.monotonic()
-        if line is packet:
-            self._type(line)
-        else:
+        if packet.startswith(IF_LOST):
             client.if_lost = line
+        else:
+            self._type(line)
         return True
 
     def _type(self, line: bytes) -> None:
