@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from releases import Dpdk, Testpmd
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import find
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.ports import Ports
@@ -20,7 +22,6 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import ipc, 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.telemetry import Telemetry
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import Directory, System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
-from releases import Dpdk, Testpmd
 
 REQUESTS: list[tuple[str, str]] = [
     ("attach", "vdev:net_null0"),
@@ -95,7 +96,9 @@ def test_requests(real: Testpmd, fake: FakeApp) -> None:
 
 def test_what_discovery_finds(real: Testpmd, fake: FakeApp) -> None:
     own = ("runtime_dir", "pid", "start_time", "name", "command", "eal_params")
-    told, claimed = ({k: v for k, v in the_one(app.runtime_dir)._asdict().items() if k not in own} for app in (real, fake))
+    told, claimed = (
+        {k: v for k, v in the_one(app.runtime_dir)._asdict().items() if k not in own} for app in (real, fake)
+    )
     assert told == claimed
 
 

@@ -8,13 +8,14 @@
         app.script(Act(result=-12))                 # the next attach or detach fails so
         app.attached, app.requests                  # {"net_null0": ""}, [("attach", "vdev:net_null0"), ...]
 
-It is a process of its own, because a record lock and the credentials of a socket belong to one. What it claims of DPDK is
-held against a real testpmd by tests/integration/real/test_fake_contract.py.
+It is a process of its own, because a record lock and the credentials of a socket belong to one.
+What it claims of DPDK is held against a real testpmd by tests/integration/real/test_fake_contract.py.
 """
 
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import multiprocessing
 import os
@@ -33,6 +34,7 @@ ENOENT, ENOMEM, EFAULT, ENODEV, ENOTSUP = -2, -12, -14, -19, -95
 # What the drivers take as arguments; a device's name begins with its driver's.
 DRIVERS = {"net_null": ("size", "copy", "no-rx"), "net_ring": ("nodeaction", "internal"), "net_tap": ("iface", "mac")}
 ATTACH, DETACH = 0, 1
+USUAL = Release(22, 11, 11)
 _REQUEST, _REPLY, _IGNORE = 1, 2, 3
 _ACTION = b"eal_dev_mp_request"
 
@@ -63,7 +65,13 @@ class Eal:
         if len(free) < len(names):
             return ENOMEM
         for number, port_name in zip(free, names):
-            self.ports[number] = {"name": port_name, "device": name, "owned": False, "configured": False, "started": False}
+            self.ports[number] = {
+                "name": port_name,
+                "device": name,
+                "owned": False,
+                "configured": False,
+                "started": False,
+            }
         self.devices[name] = args
         return 0
 
@@ -108,8 +116,9 @@ class Act(t.NamedTuple):
     """How one attach or detach goes: what it answers, whether it is done, and when.
 
     ``result`` None is what EAL says, and any other means not done, unless ``done``. ``delay``: seconds until it is done
-    and answered. ``reply``: "reply", "none", "ignore" (still starting), "short" (wrong length), "other" (of another action).
-    ``dies``: "before" or "after" it is done. ``undo_after``: seconds until it is taken back again, as after a stuck secondary.
+    and answered. ``reply``: "reply", "none", "ignore" (still starting), "short" (wrong length), "other" (of another
+    action). ``dies``: "before" or "after" it is done. ``undo_after``: seconds until it is taken back again, as after a
+    stuck secondary. ``starts_port``: one that the application starts by the way.
     """
 
     result: int | None = None
@@ -121,10 +130,6 @@ class Act(t.NamedTuple):
     starts_port: int = -1
 
 
-# How a telemetry socket may misbehave, see _Server.banner() and .answer().
-TELEMETRY_MODES = ("hung", "full", "text", "half", "endless", "list", "deep", "silent", "other", "breaks")
-
-
 class _Server:
     """The child process: the sockets of a primary, one request after the other."""
 
@@ -132,9 +137,10 @@ class _Server:
         self.eal = eal
         self._control = control
         self._dead = False
-        self._busy: list[tuple[float, t.Callable[[], None]]] = []
+        self._busy: list[tuple[float, t.Callable[[], t.Any]]] = []
         self._clients: list[socket.socket] = []
         self.mode = ""
+        self.told: dict[str, t.Any] = {}
         self.requests: list[tuple[str, str]] = []
         self.acts: list[Act] = []
         self._params = list(settings["params"])
@@ -199,6 +205,9 @@ class _Server:
     def telemetry_mode(self, mode: str) -> None:
         self.mode = mode
 
+    def tell(self, request: str, value: t.Any) -> None:
+        self.told[request] = value
+
     def own(self, port_id: int, owned: bool) -> None:
         self.eal.ports[port_id]["owned"] = owned  # type: ignore[index]
 
@@ -217,8 +226,8 @@ class _Server:
             self._dead = True  # read_msg() gives up, mp_handle() ends
             return
         gap = 4 if self._size == 340 else 0
-        kind, = struct.unpack_from("=i", data, 0)
-        name, _length, _fds, what, text, _result = struct.unpack_from("=64sii" "i128si", data, 4 + gap)
+        (kind,) = struct.unpack_from("=i", data, 0)
+        name, _length, _fds, what, text, _result = struct.unpack_from("=64siii128si", data, 4 + gap)
         if kind != _REQUEST or name.rstrip(b"\0") != _ACTION:
             return
         devargs = text.partition(b"\0")[0].decode()
@@ -243,7 +252,7 @@ class _Server:
             self.eal.switch(act.starts_port, True)
         if act.undo_after:
             back = (self.eal.detach, self.eal.attach)[what]
-            self._busy.append((time.monotonic() + act.undo_after, lambda: [back(devargs)][0] and None))
+            self._busy.append((time.monotonic() + act.undo_after, functools.partial(back, devargs)))
         if act.dies == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         self._reply(peer, what, devargs, result, act.reply)
@@ -307,6 +316,7 @@ class _Server:
             value = self.eal.info(int(param))
         elif command == "/eal/params":
             value = self._params
+        value = self.told.get(request, value)
         answer = json.dumps({"/other" if self.mode == "other" else command: value})
         try:
             client.send(b"x" * 40000 if self.mode == "endless answer" else answer.encode())
@@ -329,7 +339,7 @@ class FakeApp:
         runtime_dir: str,
         prefix: str = "web",
         *,
-        release: Release = Release(22, 11, 11),
+        release: Release = USUAL,
         vdevs: t.Sequence[str] = (),
         pci: t.Mapping[str, t.Sequence[str]] | None = None,
         params: t.Sequence[str] = (),
@@ -423,6 +433,10 @@ class FakeApp:
 
     def telemetry_mode(self, mode: str) -> None:
         self._say("telemetry_mode", mode)
+
+    def tell(self, request: str, value: t.Any) -> None:
+        """Telemetry answers this to that from now on."""
+        self._say("tell", request, value)
 
     def attach(self, devargs: str) -> None:
         assert self._say("attach", devargs) == 0

@@ -7,6 +7,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import (
     MAX_NAME,
     MAX_WIRE,
@@ -16,8 +19,6 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import (
     pci_address,
 )
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from hypothesis import given
-from hypothesis import strategies as st
 
 PARSED: list[tuple[str, str, str]] = [
     ("0000:01:00.0", "0000:01:00.0", "pci:0000:01:00.0"),

@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import Directory, Process, System
 
@@ -133,7 +134,9 @@ def test_directory_knows_sockets_and_opens_no_link(tree: Path) -> None:
             directory.open("passwd")
 
 
-@pytest.mark.parametrize("mode, why", [(0o700, ""), (0o1777, ""), (0o755, ""), (0o777, "everybody may write"), (0o702, "everybody")])
+@pytest.mark.parametrize(
+    "mode, why", [(0o700, ""), (0o1777, ""), (0o755, ""), (0o777, "everybody may write"), (0o702, "everybody")]
+)
 def test_distrust_of_a_mode(tree: Path, mode: int, why: str) -> None:
     tree.chmod(mode)
     with Directory(str(tree)) as directory:
@@ -141,7 +144,9 @@ def test_distrust_of_a_mode(tree: Path, mode: int, why: str) -> None:
 
 
 @ROOT
-@pytest.mark.parametrize("owner, expected, trusted", [(0, 1234, True), (1234, 1234, True), (1234, 0, False), (1234, 99, False)])
+@pytest.mark.parametrize(
+    "owner, expected, trusted", [(0, 1234, True), (1234, 1234, True), (1234, 0, False), (1234, 99, False)]
+)
 def test_distrust_of_an_owner(tree: Path, owner: int, expected: int, trusted: bool) -> None:
     os.chown(tree, owner, -1)
     with Directory(str(tree)) as directory:

@@ -10,8 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ansible_collections.dpdk.hotplug.plugins.module_utils._errors as of_library
 import pytest
+
+import ansible_collections.dpdk.hotplug.plugins.module_utils._errors as of_library
 
 LIBRARY = Path(of_library.__file__).parent
 NAME = "ansible_collections.dpdk.hotplug.plugins.module_utils"
@@ -36,8 +37,13 @@ def test_only_the_standard_library(path: Path) -> None:
 
 def test_a_call_does_not_import_what_it_does_not_need() -> None:
     code = f"import sys; before = set(sys.modules); import {NAME}._state.engine; print(*set(sys.modules) - before)"
-    done = subprocess.run([sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(LIBRARY.parents[4])},
-                          stdout=subprocess.PIPE, universal_newlines=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={"PYTHONPATH": str(LIBRARY.parents[4])},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     new = set(done.stdout.split())
     assert not [name for name in new if name.startswith(NAME) and ("eal" in name or "_helper" in name)]
     # signal and socket bring enum by themselves

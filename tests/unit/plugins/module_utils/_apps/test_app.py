@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 
 VALUES: list[tuple[tuple[str, ...], list[str]]] = [

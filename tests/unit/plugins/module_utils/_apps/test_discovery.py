@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import check_prefix, find, runtime_dirs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
@@ -31,8 +32,14 @@ class Tree:
         (self.root / "proc/self").symlink_to(str(os.getpid()))
         self.unix([])
 
-    def process(self, pid: int, *, threads: t.Sequence[str] = ("testpmd", "eal-intr-thread"), command: str = "testpmd",
-                namespace: str = "1") -> Path:
+    def process(
+        self,
+        pid: int,
+        *,
+        threads: t.Sequence[str] = ("testpmd", "eal-intr-thread"),
+        command: str = "testpmd",
+        namespace: str = "1",
+    ) -> Path:
         own = self.root / "proc" / str(pid)
         for number, name in enumerate(threads):
             (own / f"task/{pid + number}").mkdir(parents=True)
@@ -47,7 +54,9 @@ class Tree:
         return own
 
     def unix(self, paths: t.Sequence[str], pid: str = "self") -> None:
-        lines = "".join(f"0000000000000000: 00000002 00000000 00010000 0005 01 {n} {path}\n" for n, path in enumerate(paths))
+        lines = "".join(
+            f"0000000000000000: 00000002 00000000 00010000 0005 01 {n} {path}\n" for n, path in enumerate(paths)
+        )
         (self.root / f"proc/{pid}/net/unix").write_text("Num RefCount Protocol Flags Type St Inode Path\n" + lines)
 
     def app(self, prefix: str = "web", *, place: str = "/run/dpdk", listed: bool = True, **options: t.Any) -> FakeApp:

@@ -7,8 +7,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Port
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.ports import Ports, _port
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.ports import Ports
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
 
@@ -63,10 +64,68 @@ def test_refused(fake: Start, changes: dict[str, t.Any], reason: str, text: str)
     assert text in str(error.value)
 
 
+INFO = {"port_id": 0, "name": "x", "state": 1, "numa_node": 0}
 NODES: list[tuple[t.Any, int]] = [(0, 0), (1, 1), (-1, -1), (4294967295, -1), (2**64 - 1, -1)]
 
 
 @pytest.mark.parametrize("told, node", NODES)
-def test_numa_node(told: int, node: int) -> None:
-    info = {"port_id": 3, "name": "x", "numa_node": told, "mac_addr": "AA:BB:CC:00:11:22", "dev_configured": 1}
-    assert _port(info, {3}) == Port(3, "x", False, "aa:bb:cc:00:11:22", node, True, False)
+def test_numa_node(fake: Start, told: int, node: int) -> None:
+    app = fake(vdevs=["net_null0"])
+    app.tell(
+        "/ethdev/info,0", {"port_id": 0, "name": "x", "state": 1, "numa_node": told, "mac_addr": "AA:BB:CC:00:11:22"}
+    )
+    assert Ports(of(app)).read() == [Port(0, "x", False, "aa:bb:cc:00:11:22", node, False, False)]
+
+
+NOTHING: list[t.Any] = [None, {}, {"name": ""}, {"name": "x", "state": 0}]
+
+
+@pytest.mark.parametrize("told", NOTHING)
+def test_no_port(fake: Start, told: t.Any) -> None:
+    app = fake(vdevs=["net_null0"])
+    app.tell("/ethdev/info,0", told)
+    assert Ports(of(app)).read() == []
+
+
+NONSENSE: list[tuple[str, t.Any]] = [
+    ("/ethdev/list", {"0": 1}),
+    ("/ethdev/list", ["0"]),
+    ("/ethdev/list", [True]),
+    ("/ethdev/list", "0"),
+    ("/ethdev/info,0", [1]),
+    ("/ethdev/info,0", "x"),
+    ("/ethdev/info,0", {**INFO, "name": None}),
+    ("/ethdev/info,0", {**INFO, "name": "\x1b[2J"}),
+    ("/ethdev/info,0", {**INFO, "port_id": 1}),
+    ("/ethdev/info,0", {**INFO, "numa_node": "0"}),
+]
+
+
+@pytest.mark.parametrize("request_, told", NONSENSE)
+def test_nonsense(fake: Start, request_: str, told: t.Any) -> None:
+    app = fake(vdevs=["net_null0"])
+    app.tell(request_, told)
+    with pytest.raises(HotplugError) as error:
+        Ports(of(app)).read()
+    assert error.value.reason == "telemetry"
+    assert request_ in str(error.value)
+
+
+def test_no_list_is_an_empty_one(fake: Start) -> None:
+    app = fake(vdevs=["net_null0"])
+    app.tell("/ethdev/list", None)
+    assert [port.owned for port in Ports(of(app)).read()] == [True]
+    assert Ports(of(app)).glance([0])[0] == frozenset()
+
+
+def test_a_glance(fake: Start) -> None:
+    app = fake(vdevs=["net_null0", "net_null1", "net_null2"])
+    app.own(1)
+    app.start(2)
+    listed, ports = Ports(of(app)).glance([0, 1, 2, 7])
+    assert listed == {0, 2}
+    assert [(port.port_id, port.owned, port.started) for port in ports] == [
+        (0, False, False),
+        (1, True, False),
+        (2, False, True),
+    ]

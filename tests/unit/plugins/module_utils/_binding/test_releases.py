@@ -7,10 +7,11 @@ from __future__ import annotations
 import struct
 
 import pytest
-from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import releases
-from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import releases
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 
 # ABI_VERSION, the datagram's size by the structure, and /ethdev/info, read from the source of each tag.
 TABLE: list[tuple[str, int, int, bool]] = [

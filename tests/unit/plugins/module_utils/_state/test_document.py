@@ -8,12 +8,13 @@ import json
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import document
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.model import AppSpec, PortSpec
-from hypothesis import given
-from hypothesis import strategies as st
 
 NULL = Devargs("vdev", "net_null0")
 
@@ -35,8 +36,21 @@ TAKEN: list[tuple[t.Any, tuple[AppSpec, ...]]] = [
         (AppSpec(ports=(PortSpec(NULL, present=False),)),),
     ),
     (
-        {"apps": [{"runtime_dir": "/run/unit/dpdk/", "timeout": 5, "adapter": "testpmd", "channel": "eal", "ports": [],
-                   "exclusive": True, "force": True, "atomic": False, "recreate": True}]},
+        {
+            "apps": [
+                {
+                    "runtime_dir": "/run/unit/dpdk/",
+                    "timeout": 5,
+                    "adapter": "testpmd",
+                    "channel": "eal",
+                    "ports": [],
+                    "exclusive": True,
+                    "force": True,
+                    "atomic": False,
+                    "recreate": True,
+                }
+            ]
+        },
         (AppSpec("", "/run/unit/dpdk", (), True, True, False, True, "testpmd", "eal", 5.0),),
     ),
     ({"apps": [{"app": None, "force": None, "timeout": None, "channel": None}]}, (AppSpec(),)),
@@ -112,11 +126,15 @@ def test_refused(given_document: t.Any, reason: str, text: str) -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["version", "apps", "app", "ports", "device", "port_id", "state", "started", "exclusive", "timeout"]),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["version", "apps", "app", "ports", "device", "port_id", "state", "started", "exclusive", "timeout"]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine against a stateful fake application: a process with a lock, a telemetry socket and a multi-process socket."""
+"""The engine against a stateful fake application: a process with a lock, a telemetry and a multi-process socket."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,6 +17,7 @@ import time
 import typing as t
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import find
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -73,16 +75,29 @@ def test_check_do_repeat_undo_repeat(fake: Start, release: Release) -> None:
     assert checked["apps"][0]["diff"] == result["apps"][0]["diff"]
     (of_app,) = result["apps"]
     assert of_app["app"] == {
-        "prefix": "web", "pid": app.pid, "version": f"DPDK {release}", "runtime_dir": app.runtime_dir,
-        "adapter": "multiprocess", "channel": "ipc",
+        "prefix": "web",
+        "pid": app.pid,
+        "version": f"DPDK {release}",
+        "runtime_dir": app.runtime_dir,
+        "adapter": "multiprocess",
+        "channel": "ipc",
     }
     assert of_app["actions"] == [
         {"action": "attach", "device": "net_null0", "devargs": "net_null0,size=64", "port_ids": [1]},
         {"action": "attach", "device": "net_null1", "devargs": "net_null1", "port_ids": [2]},
     ]
     assert of_app["ports"][1] == {
-        "device": "net_null0", "devargs": "net_null0,size=64", "name": "net_null0", "port_id": 1, "mac": "02:00:00:00:00:01",
-        "numa_node": 0, "attached": True, "configured": False, "started": False, "owned": False, "siblings": [],
+        "device": "net_null0",
+        "devargs": "net_null0,size=64",
+        "name": "net_null0",
+        "port_id": 1,
+        "mac": "02:00:00:00:00:01",
+        "numa_node": 0,
+        "attached": True,
+        "configured": False,
+        "started": False,
+        "owned": False,
+        "siblings": [],
     }
     assert record_of(app) == {"net_null0": "size=64", "net_null1": ""}
     app.forget()
@@ -333,10 +348,13 @@ def test_port_ids(fake: Start) -> None:
     assert not run_on(app, {"port_id": 0}, state="absent")["changed"]
 
 
-@pytest.mark.parametrize("ports", [
-    [{"port_id": 0, "state": "absent"}, {"device": "net_null5"}],
-    [{"device": "net_null5"}, {"port_id": 0, "state": "absent"}],
-])
+@pytest.mark.parametrize(
+    "ports",
+    [
+        [{"port_id": 0, "state": "absent"}, {"device": "net_null5"}],
+        [{"device": "net_null5"}, {"port_id": 0, "state": "absent"}],
+    ],
+)
 def test_a_port_id_that_another_takes_over_in_the_same_run(fake: Start, ports: list[dict[str, t.Any]]) -> None:
     app = fake(vdevs=["net_null0", "net_null1"])
     assert run_on(app, *ports)["changed"]
@@ -363,6 +381,7 @@ def test_ports_whose_names_do_not_tell_their_device(fake: Start) -> None:
 
 
 # Locks
+
 
 def _locked(app: FakeApp) -> int:
     (found,) = find(System(), runtime_dir=app.runtime_dir)
@@ -406,15 +425,14 @@ def test_a_run_leaves_neither_lock_nor_descriptor(fake: Start) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     app.script(Act(result=-1))
     for wanted in (("net_null0",), ("net_null1",), ("net_null1",)):
-        try:
+        with contextlib.suppress(HotplugError):
             run_on(app, *wanted)
-        except HotplugError:
-            pass
     assert sorted(os.listdir("/proc/self/fd")) == before
     assert not [name for name in os.listdir(app.directory) if name.startswith("hotplug")]
 
 
 # Several applications
+
 
 def test_two_applications_in_one_document(fake: Start) -> None:
     web, db = fake("web", vdevs=["net_null0"]), fake("db")
@@ -431,7 +449,9 @@ def test_two_applications_in_one_document(fake: Start) -> None:
 def test_a_failure_in_one_application_undoes_the_other(fake: Start) -> None:
     web, db = fake("web", vdevs=["net_null0"]), fake("db")
     db.script(Act(result=-1))
-    error = fails(lambda: converge({"apps": [entry(web, "net_null1", exclusive=True), entry(db, "net_ring0")]}), "bad_devargs")
+    error = fails(
+        lambda: converge({"apps": [entry(web, "net_null1", exclusive=True), entry(db, "net_ring0")]}), "bad_devargs"
+    )
     assert error.app == "db"
     assert (web.attached, db.attached) == ({"net_null0": ""}, {})
 
@@ -459,7 +479,9 @@ def test_the_same_prefix_in_two_directories(fake: Start, run: str) -> None:
 
 def test_an_application_given_twice(fake: Start) -> None:
     app = fake()
-    error = fails(lambda: converge({"apps": [entry(app, "net_null0"), entry(app, "net_null1", app=None)]}), "given_twice")
+    error = fails(
+        lambda: converge({"apps": [entry(app, "net_null0"), entry(app, "net_null1", app=None)]}), "given_twice"
+    )
     assert "'web'" in str(error)
     assert app.requests == []
 
@@ -486,11 +508,14 @@ def test_no_application(fake: Start, run: str) -> None:
     assert "trusted" in str(fails(lambda: run_on(app, "net_null0"), "no_application"))
 
 
-@pytest.mark.parametrize("how, text", [
-    ({"shared": False}, "--in-memory"),
-    ({"release": Release(26, 11)}, "not known"),
-    ({"telemetry": False}, "ports cannot be read"),
-])
+@pytest.mark.parametrize(
+    "how, text",
+    [
+        ({"shared": False}, "--in-memory"),
+        ({"release": Release(26, 11)}, "not known"),
+        ({"telemetry": False}, "ports cannot be read"),
+    ],
+)
 def test_what_no_channel_reaches(fake: Start, how: dict[str, t.Any], text: str) -> None:
     app = fake(**how)
     assert text in str(fails(lambda: run_on(app, "net_null0"), "unreachable"))
@@ -515,6 +540,7 @@ def test_a_stuck_multi_process_thread_is_found_before_the_first_change(fake: Sta
 
 
 # What may go wrong on our side
+
 
 def test_no_room_for_the_record_is_found_before_the_first_change(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     app = fake()
@@ -568,6 +594,7 @@ def test_in_another_thread(fake: Start) -> None:
 
 
 # An adapter that starts and stops ports
+
 
 def test_start_and_stop(fake: Start, switching: Switching) -> None:
     app = switching(fake(vdevs=["net_null0"]))

@@ -9,6 +9,7 @@ import os
 import typing as t
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import info
@@ -26,7 +27,12 @@ def test_an_application(fake: Start) -> None:
     (told,) = info.apps(runtime_dir=app.runtime_dir)
     json.dumps(told)
     assert (told["prefix"], told["state"], told["pid"], told["uid"]) == ("web", "running", app.pid, os.geteuid())
-    assert (told["version"], told["release"], told["shared"], told["container"]) == ("DPDK 22.11.11", "22.11.11", True, False)
+    assert (told["version"], told["release"], told["shared"], told["container"]) == (
+        "DPDK 22.11.11",
+        "22.11.11",
+        True,
+        False,
+    )
     assert [(row["device"], row["devargs"]) for row in told["ports"]] == [
         ("net_null0", "net_null0,size=64"),
         ("net_null1", None),
@@ -85,7 +91,10 @@ def test_ports(fake: Start, run: str) -> None:
     fake("c").telemetry_mode("text")
     told = info.ports(runtime_dir=run)
     assert [(row["app"], row["device"]) for row in told["ports"]] == [
-        ("a", "net_null0"), ("a", "net_ring_a"), ("b", "net_null0"), ("b", "net_ring_b"),
+        ("a", "net_null0"),
+        ("a", "net_ring_a"),
+        ("b", "net_null0"),
+        ("b", "net_ring_b"),
     ]
     assert [(row["app"], "JSON" in row["reason"]) for row in told["unread"]] == [("c", True)]
     told = info.ports(runtime_dir=run, device="net_null0", app="a")
@@ -96,7 +105,10 @@ def test_ports(fake: Start, run: str) -> None:
 AT_START: list[tuple[tuple[str, ...], dict[str, str]]] = [
     ((), {}),
     (("x", "--vdev", "net_null0,size=64", "--vdev=net_null1"), {"net_null0": "size=64", "net_null1": ""}),
-    (("x", "-a", "01:00.0,a=1", "-w02:00.0", "--allow=03:00.0"), {"0000:01:00.0": "a=1", "0000:02:00.0": "", "0000:03:00.0": ""}),
+    (
+        ("x", "-a", "01:00.0,a=1", "-w02:00.0", "--allow=03:00.0"),
+        {"0000:01:00.0": "a=1", "0000:02:00.0": "", "0000:03:00.0": ""},
+    ),
     (("x", "--vdev=not a device", "--vdev"), {}),
 ]
 

@@ -8,13 +8,20 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state.model import AppSpec, AppState, DeviceState, PortSpec, Step
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.model import (
+    AppSpec,
+    AppState,
+    DeviceState,
+    PortSpec,
+    Step,
+)
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.plan import Plan, plan, predict, view
-from hypothesis import given
-from hypothesis import strategies as st
 
 ATTACHING = frozenset(("attach", "detach"))
 ALL = ATTACHING | {"start", "stop"}
@@ -25,11 +32,14 @@ def device(number: int, args: str = "") -> Devargs:
 
 
 def seen(
-    number: int, args: str | None = "", *, started: bool = False, owned: bool = False, ids: t.Sequence[int] | None = None
+    number: int,
+    args: str | None = "",
+    *,
+    started: bool = False,
+    owned: bool = False,
+    ids: t.Sequence[int] | None = None,
 ) -> DeviceState:
-    ports = tuple(
-        Port(port_id, f"net_null{number}", owned, "", -1, started, started) for port_id in (ids or [number])
-    )
+    ports = tuple(Port(port_id, f"net_null{number}", owned, "", -1, started, started) for port_id in (ids or [number]))
     return DeviceState(device(number, args or ""), args is not None, ports)
 
 
@@ -64,8 +74,18 @@ CASES: list[tuple[AppSpec, AppState, t.Collection[str], t.Any]] = [
     (AppSpec(ports=(ask(1, present=False),)), state(seen(1, owned=True)), ATTACHING, "owned"),
     (AppSpec(ports=(ask(1, present=False),), force=True), state(seen(1, owned=True)), ATTACHING, ["detach net_null1"]),
     (AppSpec(ports=(ask(0, present=False),)), state(seen(0, started=True)), ATTACHING, "port_started"),
-    (AppSpec(ports=(ask(0, present=False),), force=True), state(seen(0, started=True)), ATTACHING, ["detach net_null0"]),
-    (AppSpec(ports=(ask(0, present=False),)), state(seen(0, started=True)), ALL, ["stop net_null0", "detach net_null0"]),
+    (
+        AppSpec(ports=(ask(0, present=False),), force=True),
+        state(seen(0, started=True)),
+        ATTACHING,
+        ["detach net_null0"],
+    ),
+    (
+        AppSpec(ports=(ask(0, present=False),)),
+        state(seen(0, started=True)),
+        ALL,
+        ["stop net_null0", "detach net_null0"],
+    ),
     (
         AppSpec(ports=(ask(0, present=False),), force=True),
         state(seen(0, started=True)),
@@ -81,7 +101,12 @@ CASES: list[tuple[AppSpec, AppState, t.Collection[str], t.Any]] = [
         ATTACHING,
         ["detach net_null0,size=32", "attach net_null0,size=64"],
     ),
-    (AppSpec(ports=(ask(0, "a=1"),), recreate=True), state(seen(0, None)), ATTACHING, ["detach net_null0", "attach net_null0,a=1"]),
+    (
+        AppSpec(ports=(ask(0, "a=1"),), recreate=True),
+        state(seen(0, None)),
+        ATTACHING,
+        ["detach net_null0", "attach net_null0,a=1"],
+    ),
     (AppSpec(ports=(ask(0, "a=1"),), recreate=True), state(seen(0, "a=1")), ATTACHING, []),
     (AppSpec(ports=(ask(0, "a=1"),), recreate=True), state(seen(0, "", started=True)), ATTACHING, "port_started"),
     (
@@ -107,8 +132,15 @@ CASES: list[tuple[AppSpec, AppState, t.Collection[str], t.Any]] = [
         AppSpec(ports=(ask(3, started=True), ask(0, present=False), ask(1, "a=1"), ask(2)), recreate=True),
         state(seen(0, started=True), seen(1, "b=1")),
         ALL,
-        ["stop net_null0", "detach net_null0", "detach net_null1,b=1", "attach net_null3", "attach net_null1,a=1",
-         "attach net_null2", "start net_null3"],
+        [
+            "stop net_null0",
+            "detach net_null0",
+            "detach net_null1,b=1",
+            "attach net_null3",
+            "attach net_null1,a=1",
+            "attach net_null2",
+            "start net_null3",
+        ],
     ),
 ]
 
@@ -153,7 +185,9 @@ def _states(draw: t.Callable[..., t.Any]) -> AppState:
     for number in sorted(draw(st.sets(st.integers(0, 4)))):
         own = [next(ids) for _port in range(draw(st.integers(1, 2)))]
         args = draw(st.none() | _ARGS)
-        devices.append(seen(number, args, started=draw(_FLAG), owned=draw(st.sampled_from([False, False, True])), ids=own))
+        devices.append(
+            seen(number, args, started=draw(_FLAG), owned=draw(st.sampled_from([False, False, True])), ids=own)
+        )
     return state(*devices)
 
 
@@ -297,7 +331,9 @@ def _justified(reason: str, spec: AppSpec, before: AppState, verbs: t.Collection
         return len(set(names)) < len(names)
     there = [(one, before.devices.get(one.device.name)) for one in named if one.device]
     if spec.exclusive:
-        there += [(PortSpec(one.device, present=False), one) for name, one in before.devices.items() if name not in names]
+        there += [
+            (PortSpec(one.device, present=False), one) for name, one in before.devices.items() if name not in names
+        ]
     going = [(one, now) for one, now in there if now and (not one.present or spec.recreate)]
     if reason == "port_started":
         return not spec.force and "stop" not in verbs and any(now.started for _one, now in going)
