@@ -367,16 +367,11 @@ def _require_running(given: argparse.Namespace) -> None:
     from ._state.work import select
     from ._system import System
 
-    found = find(System(), runtime_dir=given.runtime_dir or "")
+    system = System()
+    found = find(system, runtime_dir=given.runtime_dir or "")
     if any(app.running and app.prefix == given.app for app in found):
         return
-    try:
-        select(found, AppSpec(prefix=given.app))
-    except HotplugError as error:
-        others = sorted({app.prefix for app in found if app.running})
-        if others:
-            error.way_out = f"Running are: {', '.join(others)}."
-        raise
+    select(found, AppSpec(prefix=given.app), system)
 
 
 def ports_text(ports: t.Sequence[Json], columns: int) -> list[str]:

@@ -55,7 +55,7 @@ def _request(words: t.Sequence[str]) -> int:
         answer = _answer(_read())
     except HotplugError as error:
         code, answer = exit_code(error), failure(error)
-    except Exception as exc:  # noqa: BLE001 - whatever it is, an answer is waited for
+    except Exception as exc:
         defect = internal(exc)
         code, answer = exit_code(defect), failure(defect)
     data = json.dumps(answer).encode() + b"\n"

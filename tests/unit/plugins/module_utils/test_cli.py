@@ -428,7 +428,7 @@ def test_whose_document_root_reads(us: int, owner: int, mode: int, why: str, mon
 
 
 @pytest.fixture
-def web(fake: Start, place: str, only_multiprocess: None, run: str) -> tuple[FakeApp, t.Callable[..., int]]:
+def web(fake: Start, place: str, run: str) -> tuple[FakeApp, t.Callable[..., int]]:
     """An application with a port, and the command for it."""
     app = fake("web", vdevs=["net_null0"])
 
@@ -486,6 +486,7 @@ ENDS: list[tuple[str, list[str], list[Act], int, str]] = [
     ),
     ("not undone", ["attach", "net_null1", "net_nosuch0"], [Act(), Act(), Act(-16)], 4, "Not undone: attach net_null1"),
     ("started", ["detach", "0"], [], 3, "has started ports: 0 (net_null0)"),
+    ("application named though not given", ["detach", "0"], [], 3, "(application 'web')"),
     ("bad name", ["attach", "a b"], [], 2, "neither a PCI address nor"),
     ("twice", ["attach", "net_null1", "net_null1,copy=1"], [], 2, "is given twice"),
     ("no such application", ["attach", "net_null1", "--app", "mail"], [], 5, "no DPDK application 'mail' is running"),
