@@ -490,7 +490,7 @@ ENDS: list[tuple[str, list[str], list[Act], int, str]] = [
     ("bad name", ["attach", "a b"], [], 2, "neither a PCI address nor"),
     ("twice", ["attach", "net_null1", "net_null1,copy=1"], [], 2, "is given twice"),
     ("no such application", ["attach", "net_null1", "--app", "mail"], [], 5, "no DPDK application 'mail' is running"),
-    ("no such application's ports", ["ports", "mail"], [], 5, "Running are: web."),
+    ("no such application's ports", ["ports", "mail"], [], 5, "Running are: "),
     ("cannot", ["attach", "net_null1", "--started"], [], 3, "cannot start the ports"),
     ("other channel", ["attach", "net_null1", "--channel", "eal"], [], 3, "cannot be reached: multiprocess (eal): "),
     ("dies", ["attach", "net_null1"], [Act(dies="before")], 4, "way out"),
