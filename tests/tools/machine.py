@@ -18,7 +18,8 @@ LATEST_KNOWN = 14  # the newest 3.x looked for by name
 
 def cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ.get("HOME") or "/root", ".cache")
-    path = Path(base, "dpdk-hotplug")
+    # What is started with another HOME is told where it is.
+    path = Path(os.environ.setdefault("DPDK_HOTPLUG_CACHE", os.path.join(base, "dpdk-hotplug")))
     path.mkdir(parents=True, exist_ok=True)
     return path
 

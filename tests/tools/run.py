@@ -26,7 +26,7 @@ import bootstrap
 import chroots
 import isolate
 from bootstrap import ANSIBLES, Tools, tools
-from machine import REPO, collections, pythons
+from machine import REPO, cache, collections, pythons
 from parts import Counts, Failed, Log, Part, carry_out
 
 OUTPUT = REPO / "tests" / "output"
@@ -359,6 +359,7 @@ def main(argv: Sequence[str]) -> int:
     if not argv or argv[0] == "--list" or not set(argv) <= set(known):
         print(f"{__doc__}\nGroups: {' '.join(GROUPS)}\nParts: {' '.join(p.name for p in GROUPS['test'])}")
         return 0 if argv == ["--list"] else 2
+    cache()  # remembers where it is
     os.environ.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     bootstrap.packages("test")
