@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -13,34 +12,6 @@ import stat
 import typing as t
 
 from ._errors import HotplugError
-
-_In = t.TypeVar("_In")
-_Out = t.TypeVar("_Out")
-
-
-def side_by_side(function: t.Callable[[_In], _Out], items: t.Sequence[_In]) -> list[_Out]:
-    """``function`` of each item, in their order, waited for together: one that hangs does not add to another."""
-    if len(items) < 2:
-        return [function(item) for item in items]
-    import threading
-
-    results: dict[int, _Out] = {}
-    failures: list[Exception] = []
-
-    def run(index: int, item: _In) -> None:
-        try:
-            results[index] = function(item)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is the caller's
-            failures.append(exc)
-
-    threads = [threading.Thread(target=run, args=one, daemon=True) for one in enumerate(items)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for failure in failures:
-        raise failure
-    return [results[index] for index in range(len(items))]
 
 
 class Process(t.NamedTuple):

@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -30,6 +29,9 @@ class Adapter(t.Protocol):
     def precheck(self) -> None:
         """Refuse whatever can be refused before the first change."""
 
+    def release(self, port_ids: t.Sequence[int]) -> None:
+        """Make ready, all at once, for these ports to be stopped. What is not stopped after all is as before in the end."""
+
     def attach(self, device: Devargs) -> None: ...
 
     def detach(self, device: Devargs, port_ids: t.Sequence[int]) -> None:
@@ -45,12 +47,15 @@ class Adapter(t.Protocol):
     def close(self) -> None: ...
 
 
-def connect(app: App, reach: Reach, system: System, *, timeout: float) -> Adapter:
-    """The adapter of that name and channel for the application; nothing is asked of it yet. Seconds."""
+def connect(app: App, reach: Reach, system: System, *, timeout: float, keep: t.Sequence[int] = ()) -> Adapter:
+    """The adapter of that name and channel for the application; nothing is asked of it yet.
+
+    ``timeout``: seconds. ``keep``: descriptors that a child process of ours has to hold as long as it acts.
+    """
     if reach.adapter == "testpmd":
         from .testpmd import Testpmd
 
         return Testpmd(app, timeout=timeout)
     from .multiprocess import Multiprocess
 
-    return Multiprocess(app, reach.channel, system, timeout=timeout)
+    return Multiprocess(app, reach.channel, system, timeout=timeout, keep=keep)

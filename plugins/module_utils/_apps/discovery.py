@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -16,11 +15,9 @@ import typing as t
 from .._binding import releases
 from .._binding.telemetry import Telemetry
 from .._errors import HotplugError
-from .._system import Directory, System, side_by_side
+from .._system import Directory, System
 from .app import App
 
-# What EAL calls its interrupt thread, which every EAL process has (lib/eal/linux/eal_interrupts.c; since 23.11 "dpdk-").
-_EAL_THREADS = (b"eal-intr-thread\n", b"dpdk-intr\n")
 _SOCKET_DIR = re.compile(r"(/\S*/dpdk)/[^/\s]+/(?:dpdk_telemetry\.v2(?::\d+)?|mp_socket)")
 # eal_mp_socket_path() and open_socket_fd() (lib/eal/common/eal_common_proc.c): mp_socket_<pid>_<tsc>.
 _SECONDARY = re.compile(r"mp_socket_(\d{1,10})_[0-9a-f]+")
@@ -50,6 +47,8 @@ def runtime_dirs(system: System, sockets: str) -> list[str]:
     places = ["/var/run/dpdk", "/tmp/dpdk"]
     places += [f"/run/user/{name}/dpdk" for name in system.names("/run/user")]
     places += [f"/run/{name}/dpdk" for name in system.names("/run")]
+    # Below /proc/PID/root, a link /var/run to /run leads back to ours.
+    places.append("/run/dpdk")
     return places + [match.group(1) for match in _SOCKET_DIR.finditer(sockets)]
 
 
@@ -67,64 +66,47 @@ def _unseen(system: System, places: t.Iterable[str], seen: set[tuple[int, int]])
     return real
 
 
-class _View(t.NamedTuple):
-    """The file system as one mount namespace shows it; ``pid`` is a process in it, 0 for our own."""
+class View(t.NamedTuple):
+    """The file system as one mount namespace shows it: from /proc/PID/root of a process in it, "" for our own."""
 
     root: str
-    pid: int
+    sockets: str
 
 
 def find(system: System, *, runtime_dir: str = "", prefixes: t.Collection[str] = ()) -> list[App]:
     """Every DPDK application on the host, dead ones' leftovers too, by directory and prefix.
 
-    Where ``runtime_dir`` is given, only those below it; where ``prefixes`` are, only these. Nothing is changed, and
-    no application is trusted: who holds a file or a socket is what the kernel says.
+    Where ``runtime_dir`` is given, only those below it. Where ``prefixes`` are, only these; and other namespaces are
+    looked at only for those that do not run in ours. Nothing is changed, and no application is trusted: who holds a
+    file or a socket is what the kernel says.
     """
-    eal = _eal_processes(system)
-    ours = system.link("/proc/self/ns/mnt")
-    views = {ours: _View("", 0)}
-    for pid in eal:
-        views.setdefault(system.link(f"/proc/{int(pid)}/ns/mnt") or ours, _View(f"/proc/{int(pid)}/root", pid))
-    sockets = _sockets(system, eal)
-    apps: list[App] = []
     seen: set[tuple[int, int]] = set()
-    for view in views.values():
-        inside = System(system.root + view.root)
-        places = [runtime_dir] if runtime_dir else runtime_dirs(inside, sockets)
-        for place in _unseen(inside, places, seen):
-            apps += _below(system, view, place, prefixes)
-    if not runtime_dir:
-        apps += [app for app in _unlisted(system, eal, apps) if not prefixes or app.prefix in prefixes]
+    ours = View("", system.read("/proc/self/net/unix", 1 << 24).decode("utf-8", "replace"))
+    apps = in_view(system, ours, runtime_dir, prefixes, seen)
+    if not prefixes or set(prefixes) - {app.prefix for app in apps if app.running}:
+        from .elsewhere import find_elsewhere
+
+        apps += find_elsewhere(system, apps, runtime_dir, prefixes, seen)
     return sorted(apps, key=lambda app: (app.runtime_dir, app.prefix, not app.running, app.pid))
 
 
-def _eal_processes(system: System) -> list[int]:
-    return [pid for pid in system.pids() if _is_eal(system, pid)]
+def in_view(
+    system: System, view: View, runtime_dir: str, prefixes: t.Collection[str], seen: set[tuple[int, int]]
+) -> list[App]:
+    """What one mount namespace shows, of directories that were not ``seen`` from another."""
+    inside = System(system.root + view.root)
+    places = [runtime_dir] if runtime_dir else runtime_dirs(inside, view.sockets)
+    return [app for place in _unseen(inside, places, seen) for app in _below(system, view, place, prefixes)]
 
 
-def _is_eal(system: System, pid: int) -> bool:
-    tasks = f"/proc/{int(pid)}/task"
-    try:
-        # Each thread is a directory: two links more than threads (proc(5)); EAL has several threads.
-        if os.stat(system.path(tasks)).st_nlink == 3:
-            return False
-    except OSError:
-        return False
-    return any(system.read(f"{tasks}/{task}/comm", 64) in _EAL_THREADS for task in system.names(tasks))
-
-
-def _sockets(system: System, eal: t.Sequence[int]) -> str:
-    """The unix sockets of every network namespace with a DPDK application, and of ours."""
-    tables = {system.link("/proc/self/ns/net"): "/proc/self/net/unix"}
-    for pid in eal:
-        tables.setdefault(system.link(f"/proc/{int(pid)}/ns/net"), f"/proc/{int(pid)}/net/unix")
-    return "\n".join(system.read(table, 1 << 24).decode("utf-8", "replace") for table in tables.values())
-
-
-def _below(system: System, view: _View, place: str, prefixes: t.Collection[str]) -> list[App]:
+def _below(system: System, view: View, place: str, prefixes: t.Collection[str]) -> list[App]:
     try:
         with Directory(system.path(view.root + place)) as above:
             names = [name for name in above.names() if _PREFIX.fullmatch(name) and (not prefixes or name in prefixes)]
+            if len(names) == 1:
+                return _in(system, view, place, names[0], above)
+            from .._threads import side_by_side
+
             found = side_by_side(lambda name: _in(system, view, place, name, above), names)
             return [app for apps in found for app in apps]
     except HotplugError as error:
@@ -133,7 +115,7 @@ def _below(system: System, view: _View, place: str, prefixes: t.Collection[str])
         return [App("", place, view.root, distrust=error.message)]
 
 
-def _in(system: System, view: _View, place: str, prefix: str, above: Directory) -> list[App]:
+def _in(system: System, view: View, place: str, prefix: str, above: Directory) -> list[App]:
     app = App(prefix, place, view.root)
     try:
         with Directory(prefix, parent=above) as directory:
@@ -227,19 +209,3 @@ def _describe(system: System, app: App, directory: Directory, above: Directory) 
         secondaries=tuple(pid for pid in app.secondaries if system.process(pid)) if app.shared else (),
         distrust=above.distrust(uid) or directory.distrust(uid),
     )
-
-
-def _unlisted(system: System, eal: t.Sequence[int], apps: t.Sequence[App]) -> list[App]:
-    """The EAL processes that no directory led to: started with neither shared files nor telemetry."""
-    seen = {pid for app in apps for pid in (app.pid, *app.secondaries)}
-    found = []
-    for pid in eal:
-        process = system.process(pid)
-        if pid in seen or process is None:
-            continue
-        app = App("", "", "", pid, system.uid(pid), process.start_time, process.name, system.command(pid))
-        if "secondary" in app.option_values("--proc-type"):
-            continue
-        prefix = (app.option_values("--file-prefix") or ["rte"])[-1]
-        found.append(app._replace(prefix=prefix, telemetry_error="it serves no telemetry"))
-    return found

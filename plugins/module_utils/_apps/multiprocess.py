@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -40,10 +39,11 @@ class Multiprocess:
     name = "multiprocess"
     verbs = frozenset(MULTIPROCESS_VERBS)
 
-    def __init__(self, app: App, channel: str, system: System, *, timeout: float) -> None:
+    def __init__(self, app: App, channel: str, system: System, *, timeout: float, keep: t.Sequence[int] = ()) -> None:
         self.channel = channel
         self._app = app
         self._system = system
+        self._keep = keep
         self._above = Directory(app.runtime_dir)
         self._directory = Directory(app.prefix, parent=self._above)
         self._answer = max(_ANSWER, timeout)
@@ -62,7 +62,7 @@ class Multiprocess:
     def _eal_channel(self) -> EalChannel:
         from .._binding.eal_channel import EalChannel
 
-        return EalChannel(self._app, timeout=self._answer, system=self._system)
+        return EalChannel(self._app, timeout=self._answer, keep=self._keep, system=self._system)
 
     def precheck(self) -> None:
         if self._primary is None:
@@ -98,6 +98,9 @@ class Multiprocess:
             "Continue or end that process.",
             secondary=pid,
         )
+
+    def release(self, port_ids: t.Sequence[int]) -> None:
+        """Nothing: it stops no port."""
 
     def attach(self, device: Devargs) -> None:
         if self._eal is not None:

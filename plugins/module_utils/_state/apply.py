@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -16,8 +15,10 @@ from .._apps.app import Port
 from .._apps.ports import DEFAULT_SLOTS
 from .._devices import Devargs
 from .._errors import HotplugError
+from .journal import Journal
 from .model import Step
 from .plan import plan
+from .refusals import gone, told
 from .work import AppWork, action
 
 
@@ -66,7 +67,7 @@ def _undo(done: t.Sequence[tuple[Step, Acts]], error: HotplugError) -> None:
     undone: list[str] = []
     left: list[str] = []
     for step, acts in reversed(done):
-        if acts.work.gone():  # its ports went with it
+        if gone(acts.work.app, acts.work.system):  # its ports went with it
             continue
         why = _taken_back(step, acts)
         if why:
@@ -114,9 +115,9 @@ class Acts:
 
     def __init__(self, work: AppWork) -> None:
         self.work = work
-        self._adapter = adapters.connect(work.app, work.reach, work.system, timeout=work.spec.timeout)
+        self._adapter = adapters.connect(work.app, work.reach, work.system, timeout=work.spec.timeout, keep=work.held)
         work.closing.append(self._adapter)
-        self.silent = False  # it left a request unanswered, and answers no other
+        self._journal = Journal(work.record)
         self.silent = False  # it left a request unanswered, and gives no answer to any other
 
     def prepare(self, steps: t.Sequence[Step]) -> None:
@@ -124,11 +125,14 @@ class Acts:
         try:
             self._adapter.precheck()
         except HotplugError as error:
-            raise self.work.told(error).about(app=self.work.app.prefix) from error
+            raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
         for step in steps:
             if step.verb == "attach" and step.device.name not in self.work.before.devices:
-                self.work.record.planned(step.device)
-        self.work.record.save()
+                self._journal.planned(step.device)
+        self._journal.save()
+        stopping = [self.work.before.devices[step.device.name] for step in steps if step.verb == "stop"]
+        if stopping:
+            self._adapter.release([port.port_id for one in stopping for port in one.ports])
 
     def do(self, step: Step) -> None:
         """One step, judged by what is there afterwards where the answer leaves a doubt."""
@@ -143,7 +147,7 @@ class Acts:
         """DPDK has one errno for want of memory and for want of a port slot: the number of ports tells which."""
         ports = len(self.work.ports.read()) if error.reason == "no_memory" else 0
         if ports < DEFAULT_SLOTS:
-            return self.work.told(error)
+            return told(error, self.work.app, self.work.system)
         return HotplugError(
             "no_slot",
             f"application '{self.work.app.prefix}' has no free port slot: it has {ports} ports",
@@ -165,8 +169,8 @@ class Acts:
         return there is not None and there.started == (step.verb == "start")
 
     def _attach(self, device: Devargs) -> None:
-        self.work.record.attached(device)
-        self.work.record.save()
+        self._journal.attached(device)
+        self._journal.save()
         self._adapter.attach(device)
 
     def _detach(self, device: Devargs) -> None:
@@ -180,8 +184,8 @@ class Acts:
                 way_out="Stop it in the application and run again.",
             )
         self._adapter.detach(device, [port.port_id for port in ports])
-        self.work.record.detached(device)
-        self.work.record.save()
+        self._journal.detached(device)
+        self._journal.save()
 
     def _start(self, device: Devargs) -> None:
         for port in self._now(device):
@@ -209,7 +213,7 @@ class Acts:
         try:
             self.work.after = self.work.observe()
         except HotplugError as error:
-            raise self.work.told(error).about(app=self.work.app.prefix) from error
+            raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
         self._adopt(steps)
         left = plan(self.work.spec._replace(recreate=False, force=True), self.work.after, self.work.reach.verbs).steps
         if left:
@@ -229,6 +233,6 @@ class Acts:
         strange = [n for n in self.work.after.devices if n not in self.work.before.devices and n not in asked]
         if len(bare) == 1 and strange:
             names = [port.name for name in strange for port in self.work.after.devices[name].ports]
-            self.work.record.devices[bare[0].name]["ports"] = names
-            self.work.record.save()
+            self._journal.adopted(bare[0], names)
+            self._journal.save()
             self.work.after = self.work.observe()

@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -12,7 +11,6 @@ import typing as t
 
 from .._apps.app import App
 from .._apps.discovery import find
-from .._errors import HotplugError
 from .._system import System
 from . import document
 from .model import AppSpec, DeviceState, Step
@@ -72,12 +70,9 @@ def _distinct(works: t.Sequence[AppWork]) -> None:
     seen: dict[str, str] = {}
     for work in works:
         if work.home in seen:
-            raise HotplugError(
-                "given_twice",
-                f"application '{work.app.prefix}' is given twice",
-                way_out="Put all its ports under one entry.",
-                app=work.app.prefix,
-            )
+            from . import refusals
+
+            raise refusals.application_twice(work.app.prefix)
         seen[work.home] = work.app.prefix
 
 

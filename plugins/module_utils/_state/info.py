@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -15,7 +14,8 @@ from .._apps.ports import Ports
 from .._apps.reach import reaches
 from .._devices import parse
 from .._errors import HotplugError
-from .._system import System, side_by_side
+from .._system import System
+from .._threads import side_by_side
 from .engine import ports_result
 from .record import look
 from .work import arguments_at_start, assemble

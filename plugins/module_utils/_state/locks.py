@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -25,7 +24,7 @@ class Lock:
 
     def __init__(self, home: Directory, prefix: str, *, timeout: float) -> None:
         try:
-            self._fd = home.open("lock", os.O_RDWR | os.O_CREAT)
+            self.fd = home.open("lock", os.O_RDWR | os.O_CREAT)
         except OSError as exc:
             raise unusable(f"{home.path}/lock", exc.strerror) from exc
         self.waited = False
@@ -34,7 +33,7 @@ class Lock:
             self.waited = True
             if time.monotonic() >= end:
                 holder = self._holder()
-                os.close(self._fd)
+                os.close(self.fd)
                 raise HotplugError(
                     "locked",
                     f"another run works on application '{prefix}' {holder}, and did not end within {timeout:.0f} s",
@@ -44,25 +43,25 @@ class Lock:
             time.sleep(_POLL)
         note = json.dumps({"pid": os.getpid(), "since": int(time.time())}).encode()
         try:
-            os.pwrite(self._fd, note.ljust(64), 0)
+            os.pwrite(self.fd, note.ljust(64), 0)
         except OSError as exc:
-            os.close(self._fd)
+            os.close(self.fd)
             raise unusable(f"{home.path}/lock", exc.strerror) from exc
 
     def _try(self) -> bool:
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def _holder(self) -> str:
         try:
-            note: dict[str, t.Any] = json.loads(os.pread(self._fd, 256, 0))
+            note: dict[str, t.Any] = json.loads(os.pread(self.fd, 256, 0))
             since = time.strftime("%H:%M:%S", time.localtime(note["since"]))
             return f"(pid {int(note['pid'])}, since {since})"
         except (ValueError, KeyError, TypeError):
             return "(it does not say who it is)"
 
     def close(self) -> None:
-        os.close(self._fd)
+        os.close(self.fd)

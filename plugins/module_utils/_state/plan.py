@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -28,7 +27,7 @@ def plan(spec: AppSpec, state: AppState, verbs: t.Collection[str]) -> Plan:
     """
     steps: list[Step] = []
     warnings: list[str] = []
-    refusals: list[HotplugError] = []
+    refused: list[HotplugError] = []
     for name, port in _resolved(spec, state).items():
         seen = state.devices.get(name)
         try:
@@ -38,9 +37,11 @@ def plan(spec: AppSpec, state: AppState, verbs: t.Collection[str]) -> Plan:
                 steps += _presence(spec, port, seen, verbs)
                 warnings += _doubts(port, seen, spec.recreate)
         except HotplugError as error:
-            refusals.append(error)
-    if refusals:
-        raise _together(refusals, spec.prefix)
+            refused.append(error)
+    if refused:
+        from . import refusals
+
+        raise refusals.together(refused, spec.prefix)
     return Plan(tuple(sorted(steps, key=lambda step: step.phase)), tuple(warnings))
 
 
@@ -59,13 +60,9 @@ def _resolved(spec: AppSpec, state: AppState) -> dict[str, PortSpec]:
     for port in by_name(spec, state).ports:
         device = t.cast(Devargs, port.device)
         if device.name in wanted:
-            raise HotplugError(
-                "given_twice",
-                f"device '{device.name}' is given twice: as '{wanted[device.name]}' and as '{port}'",
-                way_out="Name each device once.",
-                app=spec.prefix,
-                device=device.name,
-            )
+            from . import refusals
+
+            raise refusals.device_twice(device.name, wanted[device.name], port, spec.prefix)
         wanted[device.name] = port
     if spec.exclusive:
         for name, one in state.devices.items():
@@ -75,25 +72,17 @@ def _resolved(spec: AppSpec, state: AppState) -> dict[str, PortSpec]:
 
 
 def _removal(seen: DeviceState, force: bool, verbs: t.Collection[str]) -> list[Step]:
-    ports = ", ".join(f"{port.port_id} ({port.name})" for port in seen.ports)
-    if seen.owned and not force:
-        raise HotplugError(
-            "owned",
-            f"device '{seen.device.name}' has ports that another device or the application owns: {ports}",
-            way_out="Detach their owner first, or set force.",
-            device=seen.device.name,
-        )
     detach = Step("detach", seen.device, seen.args_known)
+    if seen.owned and not force:
+        from . import refusals
+
+        raise refusals.owned(seen)
     if not seen.started or ("stop" not in verbs and force):
         return [detach]
     if "stop" not in verbs:
-        raise HotplugError(
-            "port_started",
-            f"device '{seen.device.name}' has started ports: {ports}. A detach would take them from under the application",
-            way_out="Stop and close them in the application, or use an adapter that stops them. "
-            "Only force goes past this; the application may crash.",
-            device=seen.device.name,
-        )
+        from . import refusals
+
+        raise refusals.port_started(seen)
     return [Step("stop", seen.device), detach]
 
 
@@ -103,12 +92,9 @@ def _presence(spec: AppSpec, port: PortSpec, seen: DeviceState | None, verbs: t.
     asked = port.started
     if seen is not None and _other_args(device, seen):
         if seen.args_known and not spec.recreate:
-            raise HotplugError(
-                "other_arguments",
-                f"device '{device.name}' is attached with other arguments: '{seen.device.args}', asked for is '{device.args}'",
-                way_out="Set recreate to detach it and attach it anew, or ask for the arguments that it has.",
-                device=device.name,
-            )
+            from . import refusals
+
+            raise refusals.other_arguments(device, seen)
         if spec.recreate:
             steps = _removal(seen, spec.force, verbs)
             if asked is None and seen.started and "start" in verbs:
@@ -129,12 +115,9 @@ def _other_args(device: Devargs, seen: DeviceState) -> bool:
 
 def _switch(verb: str, device: Devargs, verbs: t.Collection[str]) -> Step:
     if verb not in verbs:
-        raise HotplugError(
-            "not_supported",
-            f"the adapter cannot {verb} the ports of device '{device.name}'",
-            way_out=f"Leave 'started' out, or use an adapter that can {verb} ports.",
-            device=device.name,
-        )
+        from . import refusals
+
+        raise refusals.cannot(verb, device)
     return Step(verb, device)
 
 
@@ -142,20 +125,6 @@ def _doubts(port: PortSpec, seen: DeviceState | None, recreate: bool) -> list[st
     if seen is None or seen.args_known or not (port.device and port.device.args) or recreate:
         return []
     return [f"Device '{seen.device.name}' is attached, with arguments that are not known: somebody else attached it."]
-
-
-def _together(refusals: list[HotplugError], prefix: str) -> HotplugError:
-    first = refusals[0].about(app=prefix)
-    if len(refusals) == 1:
-        return first
-    return HotplugError(
-        first.reason,
-        "; ".join(error.message for error in refusals),
-        way_out=first.way_out,
-        app=prefix,
-        device=first.device,
-        refusals=[error.result()["error"] for error in refusals],
-    )
 
 
 def view(state: AppState) -> dict[str, t.Any]:

@@ -1,5 +1,4 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This is private to the collection dpdk.hotplug: do not use it from outside.
@@ -8,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 
 from .. import _devices
@@ -25,12 +23,8 @@ from .model import AppSpec, AppState, DeviceState, Step
 from .plan import Plan, by_name, plan
 from .record import Record, look
 
-# Seconds; it is a few milliseconds.
-_ENDING = 0.2
-_POLL = 0.01
 
-
-def select(apps: t.Sequence[App], spec: AppSpec) -> App:
+def select(apps: t.Sequence[App], spec: AppSpec, system: System) -> App:
     """The one running application that is meant."""
     meant = [app for app in apps if app.prefix in ("", spec.prefix) or not spec.prefix]
     running = [app for app in meant if app.running]
@@ -39,25 +33,11 @@ def select(apps: t.Sequence[App], spec: AppSpec) -> App:
     candidates = running if len(running) == 1 else ours or running
     if len(candidates) == 1:
         return candidates[0]
+    from . import refusals
+
     if candidates:
-        names = ", ".join(f"'{app.prefix}' (pid {app.pid}, {app.runtime_dir or 'no directory'})" for app in candidates)
-        raise HotplugError(
-            "several_applications",
-            f"{len(candidates)} DPDK applications are meant: {names}",
-            way_out="Give app, and runtime_dir where the prefix alone does not tell them apart.",
-            app=spec.prefix,
-        )
-    raise _none(meant, spec)
-
-
-def _none(meant: t.Sequence[App], spec: AppSpec) -> HotplugError:
-    what = f"no DPDK application '{spec.prefix}' is running" if spec.prefix else "no DPDK application is running"
-    distrusted = [app.distrust for app in meant if app.distrust]
-    if distrusted:
-        what += f" that could be trusted: {'; '.join(distrusted)}"
-    elif meant:
-        what += f": {meant[0].directory} was left by one that ended"
-    return HotplugError("no_application", what, way_out="Start it first.", app=spec.prefix)
+        raise refusals.several_applications(candidates, spec)
+    raise refusals.no_application(meant, spec, {app.prefix for app in find(system) if app.running})
 
 
 def arguments_at_start(app: App) -> dict[str, str]:
@@ -92,29 +72,21 @@ class AppWork:
         self.spec = spec
         self.system = system
         self.closing: list[t.Any] = []
-        self.app = self._select(apps)
+        self.held: tuple[int, ...] = ()  # the descriptor of the lock, for a child process that may outlive us
+        self.app = select(apps, spec, system)
         # From here on it is this application, also where none was named: errors and a look after a wait name it.
         self.spec = spec._replace(prefix=self.app.prefix)
         self.home = home.key(self.app)
         self.change = change
-
-    def _select(self, apps: t.Sequence[App]) -> App:
-        try:
-            return select(apps, self.spec)
-        except HotplugError as error:
-            if error.reason != "no_application" or not self.spec.prefix:
-                raise
-            others = sorted({app.prefix for app in find(self.system) if app.running})
-            if others:
-                error.way_out = f"Running are: {', '.join(others)}."
-            raise
 
     def open(self) -> None:
         """Lock where something may be changed, then look who is there and what it has."""
         try:
             self._open()
         except HotplugError as error:
-            raise self.told(error).about(app=self.app.prefix) from error
+            from .refusals import told
+
+            raise told(error, self.app, self.system).about(app=self.app.prefix) from error
 
     def _open(self) -> None:
         directory = None
@@ -123,10 +95,10 @@ class AppWork:
             self.closing.append(directory)
             lock = Lock(directory, self.app.prefix, timeout=self.spec.timeout)
             self.closing.append(lock)
+            self.held = (lock.fd,)
             if lock.waited:
-                self.app = select(
-                    find(self.system, runtime_dir=self.app.runtime_dir, prefixes=[self.app.prefix]), self.spec
-                )
+                again = find(self.system, runtime_dir=self.app.runtime_dir, prefixes=[self.app.prefix])
+                self.app = select(again, self.spec, self.system)
         self.reach = choose(self.app, self.system, adapter=self.spec.adapter, channel=self.spec.channel)
         self.ports = Ports(self.app)
         self.record = Record(directory, self.app) if directory else look(self.app)
@@ -140,29 +112,6 @@ class AppWork:
 
     def plan(self) -> Plan:
         return plan(self.spec, self.before, self.reach.verbs)
-
-    def gone(self) -> bool:
-        """Whether the process that was found has ended. It may have closed its sockets a moment before it is dead."""
-        process = self.system.process(self.app.pid)
-        return process is None or process.start_time != self.app.start_time or process.state in "ZX"
-
-    def told(self, error: HotplugError) -> HotplugError:
-        """The error as it is, or that the application has ended, where that is what lies behind it."""
-        if error.reason not in ("telemetry", "primary_gone", "no_mp_socket") or not self._ends():
-            return error
-        return HotplugError(
-            "primary_gone",
-            f"application '{self.app.prefix}' (pid {self.app.pid}) ended in the middle of it",
-            way_out="Its ports went with it. Start it again and repeat.",
-        )
-
-    def _ends(self) -> bool:
-        end = time.monotonic() + _ENDING
-        while not self.gone():
-            if time.monotonic() >= end:
-                return False
-            time.sleep(_POLL)
-        return True
 
     def close(self) -> None:
         for resource in reversed(self.closing):

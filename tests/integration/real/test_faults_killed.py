@@ -183,7 +183,7 @@ FAULTS = [
     ("_state.home:open_home", "after", 1),
     ("_state.work:Lock", "after", 1),
     ("_state.apply:Acts.prepare", "before", 1),
-    ("_state.record:Record._replace", "before", 1),
+    ("_state.journal:Journal._replace", "before", 1),
     ("os:fsync", "before", 1),
     ("os:rename", "before", 1),
     ("os:rename", "after", 1),

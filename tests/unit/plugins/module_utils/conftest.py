@@ -74,7 +74,9 @@ def switching(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[FakeApp
         own = Reach("testpmd", "", usable, "" if usable else "no console", tuple(SwitchingAdapter.verbs))
         return [own, *reachability.multiprocess(app, system)]
 
-    def connect(app: App, reach: Reach, system: System, *, timeout: float) -> adapter.Adapter:
+    def connect(
+        app: App, reach: Reach, system: System, *, timeout: float, keep: t.Sequence[int] = ()
+    ) -> adapter.Adapter:
         kind = SwitchingAdapter if reach.adapter == "testpmd" else multiprocess.Multiprocess
         return kind(app, "ipc", system, timeout=timeout)
 

@@ -234,7 +234,7 @@ class FakeChannel:
 
     calls: t.ClassVar[list[tuple[str, str]]] = []
 
-    def __init__(self, app: App, *, timeout: float, system: System) -> None:
+    def __init__(self, app: App, *, timeout: float, keep: t.Sequence[int], system: System) -> None:
         self.calls.clear()
 
     def attach(self, device: _devices.Devargs) -> None:

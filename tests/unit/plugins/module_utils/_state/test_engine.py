@@ -23,7 +23,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases imp
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.engine import converge
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state.record import Record
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.journal import Journal
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_adapter import SwitchingAdapter
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import Act, FakeApp
@@ -548,7 +548,7 @@ def test_no_room_for_the_record_is_found_before_the_first_change(fake: Start, mo
     def full(_home: t.Any, _data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Record, "_replace", staticmethod(full))
+    monkeypatch.setattr(Journal, "_replace", staticmethod(full))
     fails(lambda: run_on(app, "net_null0"), "no_journal")
     assert app.requests == []
 

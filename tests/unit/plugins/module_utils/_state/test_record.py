@@ -14,7 +14,9 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils import _devices
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, record
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import journal as journal_module
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.journal import Journal
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.record import Record, look
 
 APP = App("web", "/run/dpdk", pid=7, start_time=99)
@@ -33,10 +35,10 @@ def opened(app: App = APP) -> Record:
 
 
 def test_what_was_attached_is_known_to_the_next_run(kept: str) -> None:
-    first = opened()
-    first.attached(NULL)
-    first.devices["net_null0"]["ports"] = ["odd name"]
-    first.save()
+    journal = Journal(opened())
+    journal.attached(NULL)
+    journal.adopted(NULL, ["odd name"])
+    journal.save()
     again = opened()
     assert again.args("net_null0") == "size=64"
     assert again.device_of("odd name") == Devargs("vdev", "net_null0")
@@ -48,26 +50,29 @@ def test_what_was_attached_is_known_to_the_next_run(kept: str) -> None:
 
 def test_what_is_planned_claims_nothing_yet(kept: str) -> None:
     one = opened()
-    one.planned(NULL)
-    one.save()
+    journal = Journal(one)
+    journal.planned(NULL)
+    journal.save()
     assert opened().args("net_null0") is None
 
 
 def test_detached_and_absent_ones_have_no_arguments(kept: str) -> None:
     one = opened()
-    one.attached(NULL)
-    one.attached(_devices.parse("net_null1,size=1"))
+    journal = Journal(one)
+    journal.attached(NULL)
+    journal.attached(_devices.parse("net_null1,size=1"))
     one.forget_absent(["net_null1"])
     assert (one.args("net_null0"), one.args("net_null1")) == (None, "size=1")
-    one.detached(NULL._replace(name="net_null1"))
+    journal.detached(NULL._replace(name="net_null1"))
     assert one.args("net_null1") is None
 
 
 @pytest.mark.parametrize("life", [APP._replace(pid=8), APP._replace(start_time=100)])
 def test_another_life_begins_anew(kept: str, life: App) -> None:
     one = opened()
-    one.attached(NULL)
-    one.save()
+    journal = Journal(one)
+    journal.attached(NULL)
+    journal.save()
     assert opened(life).devices == {}
     assert look(life).devices == {}
 
@@ -84,19 +89,21 @@ def test_a_link_is_not_followed(kept: str, tmp_path: t.Any) -> None:
     os.symlink(tmp_path / "target", kept)
     one = opened()
     assert one.devices == {}
-    one.attached(NULL)
-    one.save()
+    journal = Journal(one)
+    journal.attached(NULL)
+    journal.save()
     assert not os.path.islink(kept)
     assert "net_null0" not in (tmp_path / "target").read_text()
 
 
 def test_nothing_new_is_not_written(kept: str) -> None:
     one = opened()
-    one.attached(NULL)
-    one.save()
+    journal = Journal(one)
+    journal.attached(NULL)
+    journal.save()
     before = os.stat(kept)
-    one.save()
-    opened().save()
+    journal.save()
+    Journal(opened()).save()
     assert os.stat(kept) == before
 
 
@@ -120,12 +127,13 @@ def test_a_full_disk_is_an_error_and_keeps_the_old_record(
     kept: str, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     one = opened()
-    one.attached(NULL)
-    one.save()
-    one.attached(_devices.parse("net_null1"))
-    monkeypatch.setattr(record, "os", _Full(call))
+    journal = Journal(one)
+    journal.attached(NULL)
+    journal.save()
+    journal.attached(_devices.parse("net_null1"))
+    monkeypatch.setattr(journal_module, "os", _Full(call))
     with pytest.raises(HotplugError) as error:
-        one.save()
+        journal.save()
     monkeypatch.undo()
     assert error.value.reason == "no_journal"
     assert error.value.way_out
@@ -134,7 +142,7 @@ def test_a_full_disk_is_an_error_and_keeps_the_old_record(
 def test_looking_makes_nothing(place: str) -> None:
     assert look(APP).devices == {}
     assert not os.path.exists(place)
-    one = look(APP)
-    one.attached(NULL)
-    one.save()
+    journal = Journal(look(APP))
+    journal.attached(NULL)
+    journal.save()
     assert not os.path.exists(place)

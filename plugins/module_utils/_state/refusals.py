@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._apps.app import App
+from .._devices import Devargs
+from .._errors import HotplugError
+from .._system import System
+from .model import AppSpec, DeviceState, PortSpec
+
+# What is said when something is refused. It is imported when it is: a call that goes well does not pay for it.
+
+# Seconds between the end of an application's sockets and its own; it is a few milliseconds.
+_ENDING = 0.2
+_POLL = 0.01
+
+
+def no_application(meant: t.Sequence[App], spec: AppSpec, running: t.Iterable[str]) -> HotplugError:
+    """None that is meant is running; ``meant`` are what is left of it, ``running`` the names of others."""
+    what = f"no DPDK application '{spec.prefix}' is running" if spec.prefix else "no DPDK application is running"
+    distrusted = [app.distrust for app in meant if app.distrust]
+    if distrusted:
+        what += f" that could be trusted: {'; '.join(distrusted)}"
+    elif meant:
+        what += f": {meant[0].directory} was left by one that ended"
+    others = ", ".join(sorted(running))
+    return HotplugError(
+        "no_application", what, way_out=f"Running are: {others}." if others else "Start it first.", app=spec.prefix
+    )
+
+
+def several_applications(candidates: t.Sequence[App], spec: AppSpec) -> HotplugError:
+    names = ", ".join(f"'{app.prefix}' (pid {app.pid}, {app.runtime_dir or 'no directory'})" for app in candidates)
+    return HotplugError(
+        "several_applications",
+        f"{len(candidates)} DPDK applications are meant: {names}",
+        way_out="Give app, and runtime_dir where the prefix alone does not tell them apart.",
+        app=spec.prefix,
+    )
+
+
+def application_twice(prefix: str) -> HotplugError:
+    return HotplugError(
+        "given_twice",
+        f"application '{prefix}' is given twice",
+        way_out="Put all its ports under one entry.",
+        app=prefix,
+    )
+
+
+def device_twice(name: str, one: PortSpec, other: PortSpec, prefix: str) -> HotplugError:
+    return HotplugError(
+        "given_twice",
+        f"device '{name}' is given twice: as '{one}' and as '{other}'",
+        way_out="Name each device once.",
+        app=prefix,
+        device=name,
+    )
+
+
+def _ports(seen: DeviceState) -> str:
+    return ", ".join(f"{port.port_id} ({port.name})" for port in seen.ports)
+
+
+def owned(seen: DeviceState) -> HotplugError:
+    return HotplugError(
+        "owned",
+        f"device '{seen.device.name}' has ports that another device or the application owns: {_ports(seen)}",
+        way_out="Detach their owner first, or set force.",
+        device=seen.device.name,
+    )
+
+
+def port_started(seen: DeviceState) -> HotplugError:
+    return HotplugError(
+        "port_started",
+        f"device '{seen.device.name}' has started ports: {_ports(seen)}. "
+        "A detach would take them from under the application",
+        way_out="Stop and close them in the application, or use an adapter that stops them. "
+        "Only force goes past this; the application may crash.",
+        device=seen.device.name,
+    )
+
+
+def other_arguments(device: Devargs, seen: DeviceState) -> HotplugError:
+    return HotplugError(
+        "other_arguments",
+        f"device '{device.name}' is attached with other arguments: '{seen.device.args}', asked for is '{device.args}'",
+        way_out="Set recreate to detach it and attach it anew, or ask for the arguments that it has.",
+        device=device.name,
+    )
+
+
+def cannot(verb: str, device: Devargs) -> HotplugError:
+    return HotplugError(
+        "not_supported",
+        f"the adapter cannot {verb} the ports of device '{device.name}'",
+        way_out=f"Leave 'started' out, or use an adapter that can {verb} ports.",
+        device=device.name,
+    )
+
+
+def together(refusals: t.Sequence[HotplugError], prefix: str) -> HotplugError:
+    """One error for all of them."""
+    first = refusals[0].about(app=prefix)
+    if len(refusals) == 1:
+        return first
+    return HotplugError(
+        first.reason,
+        "; ".join(error.message for error in refusals),
+        way_out=first.way_out,
+        app=prefix,
+        device=first.device,
+        refusals=[error.result()["error"] for error in refusals],
+    )
+
+
+def gone(app: App, system: System) -> bool:
+    """Whether the process that was found has ended. It may have closed its sockets a moment before it is dead."""
+    process = system.process(app.pid)
+    return process is None or process.start_time != app.start_time or process.state in "ZX"
+
+
+def told(error: HotplugError, app: App, system: System) -> HotplugError:
+    """The error as it is, or that the application has ended, where that is what lies behind it."""
+    if error.reason not in ("telemetry", "primary_gone", "no_mp_socket") or not _ends(app, system):
+        return error
+    return HotplugError(
+        "primary_gone",
+        f"application '{app.prefix}' (pid {app.pid}) ended in the middle of it",
+        way_out="Its ports went with it. Start it again and repeat.",
+    )
+
+
+def _ends(app: App, system: System) -> bool:
+    end = time.monotonic() + _ENDING
+    while not gone(app, system):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_POLL)
+    return True
