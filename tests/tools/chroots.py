@@ -29,7 +29,7 @@ class Suite(NamedTuple):
 
 
 # python3-venv: where this machine has no Python 3.12 or newer, trixie's runs the newest ansible-core.
-_COMMON = ("dpdk-dev", "iproute2", "python3", "ca-certificates")
+_COMMON = ("dpdk-dev", "iproute2", "procps", "python3", "ca-certificates")
 SUITES = {
     "24.11": Suite("trixie", (*_COMMON, "python3-venv")),
     # A mirror of sid may lag behind the date up to which its Release file is valid.
