@@ -10,20 +10,8 @@ import typing as t
 
 from ._errors import HotplugError
 
-# The options of dpdk_port that are said of an application in a state document, under the same names.
-_APP_OPTIONS = (
-    "app",
-    "runtime_dir",
-    "state",
-    "exclusive",
-    "started",
-    "force",
-    "atomic",
-    "recreate",
-    "adapter",
-    "channel",
-    "timeout",
-)
+# The options of dpdk_port that name devices; all others are said of the application, under the same names.
+_DEVICES = ("ports", "device", "port_id")
 
 
 def port(params: t.Mapping[str, t.Any], *, check: bool) -> dict[str, t.Any]:
@@ -39,7 +27,7 @@ def port(params: t.Mapping[str, t.Any], *, check: bool) -> dict[str, t.Any]:
 
 def _app(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The module's options as an application of a state document."""
-    entry = {name: params[name] for name in _APP_OPTIONS if params[name] is not None}
+    entry = {name: value for name, value in params.items() if value is not None and name not in _DEVICES}
     if params["device"] is None and params["port_id"] is None:
         entry["ports"] = params["ports"]
     else:
