@@ -144,8 +144,8 @@ class Acts:
                 raise told.about(app=self.work.app.prefix, device=step.device.name) from error
 
     def _told(self, error: HotplugError) -> HotplugError:
-        """DPDK has one errno for want of memory and for want of a port slot: the number of ports tells which."""
-        ports = len(self.work.ports.read()) if error.reason == "no_memory" else 0
+        """DPDK has no errno of its own for want of a port slot, and drivers make -1 of it: the number of ports tells."""
+        ports = len(self.work.ports.read()) if error.reason in ("no_memory", "bad_devargs") else 0
         if ports < DEFAULT_SLOTS:
             return told(error, self.work.app, self.work.system)
         return HotplugError(
@@ -160,8 +160,11 @@ class Acts:
         try:
             self.silent = not self._adapter.settle()
             there = None if self.silent else self.work.observe().devices.get(step.device.name)
-        except HotplugError:
+        except HotplugError as error:
             self.silent = True
+            ended = self._told(error)
+            if ended.reason == "primary_gone":
+                raise ended.about(app=self.work.app.prefix, device=step.device.name) from error
         if self.silent:
             return False
         if step.verb in ("attach", "detach"):
