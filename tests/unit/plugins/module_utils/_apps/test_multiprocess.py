@@ -261,3 +261,23 @@ def test_channel_eal(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         ipc.attach(NULL)
     ipc.close()
     assert app.requests == []
+
+
+def test_a_secondary_that_ends_while_it_is_asked(adapter: Adapted, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, multi = adapter()
+    secondary = FakeSecondary(app.directory, 4242, answers=False)
+    ends = HotplugError("primary_gone", "it ended", way_out="None.")
+    hinders = HotplugError("no_reply_socket", "no room", way_out="None.")
+    for error, refused in ((ends, False), (hinders, True)):
+
+        def asked(_self: t.Any, name: str = "mp_socket", *, timeout: float, error: HotplugError = error) -> bool:
+            if name != "mp_socket":
+                raise error
+            return True
+
+        monkeypatch.setattr("ansible_collections.dpdk.hotplug.plugins.module_utils._binding.ipc.Primary.ping", asked)
+        if refused:
+            assert reason_of(multi.precheck).reason == "no_reply_socket"
+        else:
+            multi.precheck()
+    secondary.close()

@@ -281,3 +281,66 @@ def test_without_a_descriptor_of_the_process_the_answer_is_still_awaited(
     monkeypatch.setattr(os, "pidfd_open", none, raising=False)
     assert primary.attach("vdev:net_null0", timeout=5) == 0
     assert app.attached == {"net_null0": ""}
+
+
+def test_reply_sockets_of_killed_runs_are_swept(reached: Reached) -> None:
+    app, primary = reached()
+    for name in ("hotplug_1_dead", "hotplug_2_alive", "mp_socket_3_dead"):
+        one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        one.bind(f"{app.directory}/{name}")
+        if "dead" in name:
+            one.close()
+        else:
+            alive = one
+    with open(f"{app.directory}/hotplug_file", "w"):
+        pass
+    primary.sweep()
+    assert sorted(name for name in os.listdir(app.directory) if "_" in name and "dpdk" not in name) == [
+        "hotplug_2_alive",
+        "hotplug_file",
+        "mp_socket",
+        "mp_socket_3_dead",
+    ]
+    alive.close()
+    assert not primary.listens("none")
+
+
+class _Refusing(socket.socket):
+    """A socket of a user who may not."""
+
+    error: OSError = PermissionError(13, "Permission denied")
+
+    def sendto(self, *_args: t.Any) -> int:
+        raise self.error
+
+    def connect(self, _address: t.Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (PermissionError(13, "Permission denied"), "no_mp_socket"),
+        (FileNotFoundError(2, "No such file"), "primary_gone"),
+        (BlockingIOError(11, "again"), "timeout"),
+    ],
+)
+def test_what_sending_may_answer(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
+) -> None:
+    app, primary = reached()
+    monkeypatch.setattr(_Refusing, "error", error)
+    monkeypatch.setattr(socket, "socket", _Refusing)
+    with pytest.raises(HotplugError) as caught:
+        primary.attach("vdev:net_null0", timeout=1)
+    assert caught.value.reason == reason
+    if reason == "no_mp_socket":
+        with pytest.raises(HotplugError, match="takes no requests"):
+            primary.listens("mp_socket")
+    monkeypatch.undo()
+    assert app.requests == []
+
+
+def test_a_reply_socket_that_is_gone_already(reached: Reached) -> None:
+    _app, primary = reached()
+    primary._unlink("hotplug_none")

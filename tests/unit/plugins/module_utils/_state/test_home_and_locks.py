@@ -167,3 +167,22 @@ def test_a_lock_ends_with_its_holder(holder: t.Callable[[float], int]) -> None:
     os.kill(pid, signal.SIGKILL)
     with home.open_home("web@1") as directory:
         Lock(directory, "web", timeout=5).close()
+
+
+def test_no_room_for_a_lock(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: t.Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    before = len(os.listdir("/proc/self/fd"))
+    with home.open_home("web@1") as directory:
+        monkeypatch.setattr(os, "pwrite", full)
+        with pytest.raises(HotplugError) as error:
+            Lock(directory, "web", timeout=0)
+        assert error.value.reason == "no_journal"
+        monkeypatch.undo()
+        os.unlink(f"{directory.path}/lock")
+        os.symlink("/etc/passwd", f"{directory.path}/lock")
+        with pytest.raises(HotplugError) as error:
+            Lock(directory, "web", timeout=0)
+        assert error.value.reason == "no_journal"
+    assert len(os.listdir("/proc/self/fd")) == before
