@@ -42,10 +42,13 @@ parallel = true
 sigterm = true
 patch = _exit
 data_file = {directory}/data
-include =
+"""
+_WHAT_RUNS = """include =
     {repo}/plugins/*
     */ansible_collections/dpdk/hotplug/plugins/*
 """
+# The unit tests also tell of the files that nothing imports.
+_ALL_THERE_IS = "source = {repo}/plugins\n"
 
 
 def _git(*argv: str, cwd: Path = REPO) -> str:
@@ -78,10 +81,11 @@ def _path(ansible: Tools) -> str:
     return os.pathsep.join(dict.fromkeys(folders))
 
 
-def _coverage() -> dict[str, str]:
+def _coverage(name: str, what: str = _WHAT_RUNS) -> dict[str, str]:
     COVERAGE.mkdir(parents=True, exist_ok=True)
-    (COVERAGE / "rc").write_text(_COVERAGE_RC.format(directory=COVERAGE, repo=REPO))
-    return {"COVERAGE_PROCESS_START": str(COVERAGE / "rc")}
+    settings = COVERAGE / f"{name}.rc"
+    settings.write_text((_COVERAGE_RC + what).format(directory=COVERAGE, repo=REPO))
+    return {"COVERAGE_PROCESS_START": str(settings)}
 
 
 # lint
@@ -238,7 +242,9 @@ def _pytest(log: Log, name: str, argv: Sequence[str], environment: dict[str, str
 
 
 def _unit(log: Log) -> Counts:
-    return _pytest(log, "unit", [tools("test").program("python"), "-m", "pytest", "tests/unit"], _coverage())
+    return _pytest(
+        log, "unit", [tools("test").program("python"), "-m", "pytest", "tests/unit"], _coverage("unit", _ALL_THERE_IS)
+    )
 
 
 def _unit_oldest(log: Log) -> Counts:
@@ -256,7 +262,7 @@ def _trees(release: str, log: Log) -> Counts:
 
 def _real(log: Log, environment: dict[str, str] | None = None) -> Counts:
     argv = isolate.command([tools("test").program("python"), "-m", "pytest", "tests/integration/real"])
-    return _pytest(log, "real", argv, {"DPDK_HOTPLUG_REQUIRED": "1", **_coverage(), **(environment or {})})
+    return _pytest(log, "real", argv, {"DPDK_HOTPLUG_REQUIRED": "1", **_coverage("real"), **(environment or {})})
 
 
 def _targets(version: str, log: Log) -> Counts:
@@ -303,7 +309,7 @@ def _play_environment(ansible: Tools, collection: Path, home: Path) -> dict[str,
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "PATH": _path(ansible),
-        **_coverage(),
+        **_coverage("targets"),
     }
 
 
