@@ -28,6 +28,7 @@ def document(app: Testpmd | str, *devices: str, absent: tuple[str, ...] = (), **
     prefix = app if isinstance(app, str) else app.prefix
     ports: list[dict[str, Any]] = [{"device": device} for device in devices]
     ports += [{"device": device, "state": "absent"} for device in absent]
+    ports += options.pop("ports", [])
     options = {"adapter": "multiprocess", "channel": "ipc", **options}
     return {"apps": [{"app": prefix, "ports": ports, **options}]}
 
