@@ -201,6 +201,8 @@ def carry_out(parts: Sequence[Part], directory: Path) -> int:
     for worker in workers:
         worker.join()
     total = _summary([schedule.results[part.name] for part in parts], time.monotonic() - start)
-    print(f"{total.passed} passed, {total.failed} failed, {len(total.skipped)} skipped")
+    line = f"{total.passed} passed, {total.failed} failed, {len(total.skipped)} skipped"
+    (directory / "result").write_text(line + "\n")
+    print(line)
     sys.stdout.flush()
     return 1 if total.failed else 0
