@@ -13,7 +13,8 @@ from .._errors import HotplugError
 from .._system import Directory
 from .app import App, Port
 
-# RTE_MAX_ETHPORTS is 32 unless DPDK was built otherwise (config/rte_config.h): look on while a block is not empty at its end.
+# RTE_MAX_ETHPORTS is 32 unless DPDK was built otherwise (config/rte_config.h): look on while a block is full or
+# more are listed.
 DEFAULT_SLOTS = 32
 _MAX_PORTS = 1024
 # lib/ethdev/ethdev_driver.h: enum rte_eth_dev_state, RTE_ETH_DEV_UNUSED.
@@ -29,12 +30,13 @@ class Ports:
     def read(self) -> list[Port]:
         """All ports, by port id, those owned by another device included."""
         with self._session() as session:
-            (listed,) = session.ask("/ethdev/list")
+            (answer,) = session.ask("/ethdev/list")
+            listed = _listed(session, answer)
             ports: list[Port] = []
             for first in range(0, _MAX_PORTS, DEFAULT_SLOTS):
-                block = _read(session, range(first, first + DEFAULT_SLOTS), _listed(session, listed))
+                block = _read(session, range(first, first + DEFAULT_SLOTS), listed)
                 ports += block
-                if not block:
+                if len(block) < DEFAULT_SLOTS and max(listed, default=0) < first + DEFAULT_SLOTS:
                     break
             return ports
 

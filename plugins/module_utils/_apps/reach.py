@@ -99,7 +99,7 @@ def _no_ports(app: App) -> str:
 
 
 def _no_eal(app: App, system: System) -> str:
-    from .._binding.eal_channel import eal_preconditions
+    from .._binding.joinable import eal_preconditions
 
     return "; ".join(error.message for error in eal_preconditions(app, system=system)) or _no_ports(app)
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import struct
 import time
@@ -122,11 +121,11 @@ class Telemetry:
             raise self._error(f"broke off at {request}") from exc
 
     def _receive(self, what: str) -> bytes:
-        ready, _none, _none = select.select([self._socket], [], [], self._left())
-        if not ready:
-            raise self._error(f"does not answer in time ({what})")
+        self._socket.settimeout(self._left())
         try:
-            data = self._socket.recv(self._limit + 1, socket.MSG_DONTWAIT)
+            data = self._socket.recv(self._limit + 1)
+        except socket.timeout as exc:
+            raise self._error(f"does not answer in time ({what})") from exc
         except ConnectionResetError:
             data = b""
         except OSError as exc:

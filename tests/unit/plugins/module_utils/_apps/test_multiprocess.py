@@ -16,7 +16,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import find
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.multiprocess import Multiprocess
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.reach import multiprocess as reach
-from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import eal_channel
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import eal_channel, joinable
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import Process, System
@@ -48,7 +48,7 @@ def test_reach(monkeypatch: pytest.MonkeyPatch, changes: dict[str, t.Any], why: 
     def refused(_app: App, *, system: System) -> list[HotplugError]:
         return [HotplugError("no_library", "no library"), HotplugError("no_hugepages", "no hugepages")]
 
-    monkeypatch.setattr(eal_channel, "eal_preconditions", refused)
+    monkeypatch.setattr(joinable, "eal_preconditions", refused)
     ipc, eal = reach(GOOD._replace(**changes), System())
     assert (ipc.channel, ipc.usable, eal.channel, eal.usable) == ("ipc", not why, "eal", False)
     assert why in ipc.reason
@@ -62,7 +62,7 @@ def test_reach_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_eal_needs_ports_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eal_channel, "eal_preconditions", lambda _app, *, system: [])
+    monkeypatch.setattr(joinable, "eal_preconditions", lambda _app, *, system: [])
     cases: list[tuple[dict[str, t.Any], str]] = [
         ({}, ""),
         ({"telemetry_error": "it hangs"}, "it hangs"),
