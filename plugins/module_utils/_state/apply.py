@@ -92,6 +92,9 @@ def _taken_back(step: Step, acts: Acts) -> str:
         acts.do(step.inverse())
     except HotplugError as failure:
         return failure.message
+    before = acts.work.before.devices.get(step.device.name)
+    if step.verb == "detach" and before and before.started and "start" not in acts.work.reach.verbs:
+        return "it is attached again, but not started, which the adapter cannot do"
     return ""
 
 

@@ -24,3 +24,15 @@ def test_one_that_dies_after_its_answer_was_given_up(fake: t.Callable[..., FakeA
     assert error.value.reason == "primary_gone"
     assert error.value.fields["not_undone"] == error.value.fields["undone"] == []
     app.gone()
+
+
+def test_the_undo_of_a_forced_detach_says_that_the_port_is_not_started_again(fake: t.Callable[..., FakeApp]) -> None:
+    app = fake(vdevs=["net_null0"])
+    app.start(0)
+    ports = [{"device": "net_null0", "state": "absent"}, {"device": "net_nope0"}]
+    with pytest.raises(HotplugError) as error:
+        converge({"apps": [{"app": "web", "runtime_dir": app.runtime_dir, "ports": ports, "force": True}]})
+    assert error.value.reason == "unknown_driver"
+    (left,) = error.value.fields["not_undone"]
+    assert "attached again, but not started" in left
+    assert (app.attached, app.started) == ({"net_null0": ""}, set())

@@ -287,7 +287,11 @@ def test_the_undo_of_every_step_restores(spec: AppSpec, before: AppState, verbs:
         part = made.steps[:count]
         there = applied(before, part)
         back = applied(there, [step.inverse() for step in reversed(part)])
-        assert view(back) == view(before)
+        expected = view(before)
+        for step in part:
+            if step.verb == "detach" and "start" not in verbs:  # forced, by an adapter that cannot start it again
+                expected[step.device.name]["started"] = False
+        assert view(back) == expected
 
 
 @given(_SPECS, _states(), _VERBS)
