@@ -13,7 +13,8 @@ from .._apps.app import App
 from .._apps.discovery import find
 from .._system import System
 from . import document
-from .model import AppSpec, DeviceState, Step
+from .model import AppSpec, Step
+from .observe import ports_result
 from .plan import predict, view
 from .work import AppWork, action
 
@@ -97,25 +98,3 @@ def app_result(app: App, adapter: str, channel: str) -> dict[str, t.Any]:
         "adapter": adapter,
         "channel": channel,
     }
-
-
-def ports_result(devices: t.Mapping[str, DeviceState]) -> list[dict[str, t.Any]]:
-    """The ports of an application as modules return them, by port id."""
-    rows = [
-        {
-            "device": one.device.name,
-            "devargs": one.device.text if one.args_known else None,
-            "name": port.name,
-            "port_id": port.port_id,
-            "mac": port.mac,
-            "numa_node": port.numa_node,
-            "attached": True,
-            "configured": port.configured,
-            "started": port.started,
-            "owned": port.owned,
-            "siblings": [other.port_id for other in one.ports if other is not port],
-        }
-        for one in devices.values()
-        for port in one.ports
-    ]
-    return sorted(rows, key=lambda row: t.cast(int, row["port_id"]))

@@ -16,9 +16,8 @@ from .._devices import parse
 from .._errors import HotplugError
 from .._system import System
 from .._threads import side_by_side
-from .engine import ports_result
+from .observe import arguments_at_start, assemble, ports_result
 from .record import look
-from .work import arguments_at_start, assemble
 
 
 def apps(*, system: System | None = None, runtime_dir: str = "", app: str = "") -> list[dict[str, t.Any]]:

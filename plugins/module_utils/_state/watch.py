@@ -16,9 +16,8 @@ from .._apps.discovery import find
 from .._apps.ports import Ports
 from .._errors import HotplugError
 from .._system import System
-from .engine import ports_result
+from .observe import arguments_at_start, assemble, ports_result
 from .record import look
-from .work import arguments_at_start, assemble
 
 Event = dict[str, t.Any]
 Emit = t.Callable[[Event], None]

@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .. import _devices
-from .._apps.app import App, Port
+from .._apps.app import App
 from .._apps.discovery import find
 from .._apps.ports import Ports
 from .._apps.reach import choose
-from .._devices import Devargs
 from .._errors import HotplugError
 from .._system import System
 from . import home
 from .locks import Lock
-from .model import AppSpec, AppState, DeviceState, Step
+from .model import AppSpec, AppState, Step
+from .observe import arguments_at_start, assemble
 from .plan import Plan, by_name, plan
 from .record import Record, look
 
@@ -38,31 +37,6 @@ def select(apps: t.Sequence[App], spec: AppSpec, system: System) -> App:
     if candidates:
         raise refusals.several_applications(candidates, spec)
     raise refusals.no_application(meant, spec, {app.prefix for app in find(system) if app.running})
-
-
-def arguments_at_start(app: App) -> dict[str, str]:
-    """The devices that the application was started with, with their arguments. Source: EAL options --vdev, -a, -w."""
-    found: dict[str, str] = {}
-    for text in app.option_values("--vdev", "--allow", "-a", "-w"):
-        try:
-            device = _devices.parse(text)
-        except HotplugError:
-            continue
-        found[device.name] = device.args
-    return found
-
-
-def assemble(ports: t.Sequence[Port], record: Record, at_start: dict[str, str]) -> AppState:
-    """The devices behind ports, with what is known of their arguments: from our record, else from the start."""
-    grouped: dict[Devargs, list[Port]] = {}
-    for port in ports:
-        device = record.device_of(port.name) or _devices.of_port(port.name)
-        grouped.setdefault(device, []).append(port)
-    devices = {}
-    for device, own in grouped.items():
-        args = record.args(device.name) if device.name in record.devices else at_start.get(device.name)
-        devices[device.name] = DeviceState(device._replace(args=args or ""), args is not None, tuple(own))
-    return AppState(devices)
 
 
 class AppWork:

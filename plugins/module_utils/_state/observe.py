@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .. import _devices
+from .._apps.app import App, Port
+from .._devices import Devargs
+from .._errors import HotplugError
+from .model import AppState, DeviceState
+from .record import Record
+
+
+def arguments_at_start(app: App) -> dict[str, str]:
+    """The devices that the application was started with, with their arguments. Source: EAL options --vdev, -a, -w."""
+    found: dict[str, str] = {}
+    for text in app.option_values("--vdev", "--allow", "-a", "-w"):
+        try:
+            device = _devices.parse(text)
+        except HotplugError:
+            continue
+        found[device.name] = device.args
+    return found
+
+
+def assemble(ports: t.Sequence[Port], record: Record, at_start: dict[str, str]) -> AppState:
+    """The devices behind ports, with what is known of their arguments: from our record, else from the start."""
+    grouped: dict[Devargs, list[Port]] = {}
+    for port in ports:
+        device = record.device_of(port.name) or _devices.of_port(port.name)
+        grouped.setdefault(device, []).append(port)
+    devices = {}
+    for device, own in grouped.items():
+        args = record.args(device.name) if device.name in record.devices else at_start.get(device.name)
+        devices[device.name] = DeviceState(device._replace(args=args or ""), args is not None, tuple(own))
+    return AppState(devices)
+
+
+def ports_result(devices: t.Mapping[str, DeviceState]) -> list[dict[str, t.Any]]:
+    """The ports of an application as modules return them, by port id."""
+    rows = [
+        {
+            "device": one.device.name,
+            "devargs": one.device.text if one.args_known else None,
+            "name": port.name,
+            "port_id": port.port_id,
+            "mac": port.mac,
+            "numa_node": port.numa_node,
+            "attached": True,
+            "configured": port.configured,
+            "started": port.started,
+            "owned": port.owned,
+            "siblings": [other.port_id for other in one.ports if other is not port],
+        }
+        for one in devices.values()
+        for port in one.ports
+    ]
+    return sorted(rows, key=lambda row: t.cast(int, row["port_id"]))
