@@ -67,7 +67,7 @@ def answers(app: App) -> Iterator[tuple[str, Any, list[Any]]]:
 
 
 def the_one(runtime_dir: str) -> App:
-    (app,) = find(System(), runtime_dir=runtime_dir)
+    (app,) = find(System(), runtime_dir=runtime_dir, prefixes=["contract"])
     return app
 
 
