@@ -236,14 +236,18 @@ class Demo:
     def verify(self) -> bool:
         """Whether all is as it was."""
         after = look()
+        mounts = set(after.mounts) ^ set(self.before.mounts)
+        ours = {path for path in mounts if path.startswith((str(self.scratch), *map(str, SHARED), "/dev/hugepages"))}
         left = {
             "processes": set(after.processes) - set(self.before.processes),
             "directories": set(after.directories) - set(self.before.directories),
-            "mounts": set(after.mounts) ^ set(self.before.mounts),
+            "mounts": ours,
             "files": {path for path in (self.scratch,) if path.exists()},
         }
         for what, rest in left.items():
             print(f"   {what}: {'as before' if not rest else 'LEFT: ' + ', '.join(map(str, sorted(rest, key=str)))}")
+        if mounts - ours:
+            print(f"   meanwhile another one has mounted or unmounted {', '.join(sorted(mounts - ours))}")
         # testpmd was started with --no-huge: where the number differs, it was somebody else.
         same = after.pages == self.before.pages
         print(f"   hugepages: {after.pages}{'' if same else f' (was {self.before.pages}: another one has changed it)'}")
