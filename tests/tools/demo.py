@@ -239,13 +239,13 @@ class Demo:
         mounts = set(after.mounts) ^ set(self.before.mounts)
         ours = {path for path in mounts if path.startswith((str(self.scratch), *map(str, SHARED), "/dev/hugepages"))}
         left = {
-            "processes": set(after.processes) - set(self.before.processes),
+            "processes": {str(pid) for pid in set(after.processes) - set(self.before.processes)},
             "directories": set(after.directories) - set(self.before.directories),
             "mounts": ours,
-            "files": {path for path in (self.scratch,) if path.exists()},
+            "files": {str(self.scratch)} if self.scratch.exists() else set(),
         }
         for what, rest in left.items():
-            print(f"   {what}: {'as before' if not rest else 'LEFT: ' + ', '.join(map(str, sorted(rest, key=str)))}")
+            print(f"   {what}: {'as before' if not rest else 'LEFT: ' + ', '.join(sorted(rest))}")
         if mounts - ours:
             print(f"   meanwhile another one has mounted or unmounted {', '.join(sorted(mounts - ours))}")
         # testpmd was started with --no-huge: where the number differs, it was somebody else.
