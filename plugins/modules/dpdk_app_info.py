@@ -11,9 +11,11 @@ module: dpdk_app_info
 short_description: Find the DPDK applications on a host, and how each can be reached
 version_added: 0.1.0
 description:
-  - Finds every DPDK application on the host without being told where. Also those started with C(--in-memory) or without telemetry, those
+  - Finds every DPDK application on the host without being told where. Also those started with C(--in-memory) or
+    without telemetry, those
     under another user's or a unit's runtime directory, those in containers, and what dead ones left behind.
-  - Tells what each runs, which ports it has, and which adapters and channels of M(dpdk.hotplug.dpdk_port) reach it; for each that does not,
+  - Tells what each runs, which ports it has, and which adapters and channels of M(dpdk.hotplug.dpdk_port) reach it;
+    for each that does not,
     the reason.
   - Nothing is changed, and no lock is taken. What is not there is an empty list, not an error.
 extends_documentation_fragment:
@@ -76,7 +78,8 @@ apps:
       type: str
     state:
       description:
-        - V(running), V(leftover) for the directory of an application that has ended, or V(distrusted) for one that somebody else may have put
+        - V(running), V(leftover) for the directory of an application that has ended, or V(distrusted) for one that
+          somebody else may have put
           there.
       returned: success
       type: str
@@ -189,6 +192,7 @@ apps:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import app_info, failure
 

@@ -11,8 +11,10 @@ module: dpdk_port
 short_description: Attach and detach ports of a running DPDK application
 version_added: 0.1.0
 description:
-  - Brings the ports of one running DPDK application into the state that is asked for, and leaves the application running.
-  - The ports are read first. What is already as asked for is left alone, what can be refused is refused before the first change,
+  - Brings the ports of one running DPDK application into the state that is asked for, and leaves the application
+    running.
+  - The ports are read first. What is already as asked for is left alone, what can be refused is refused before the
+    first change,
     and after the changes the ports are read again. The result never rests on what DPDK answered alone.
   - Any number of ports can be given in one task. If one of the changes fails, those before it are taken back,
     unless O(atomic=false).
@@ -25,7 +27,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is written, and no lock is taken. What only the application itself can tell, such as a driver that it does not have,
+      - Nothing is written, and no lock is taken. What only the application itself can tell, such as a driver that it
+        does not have,
         is not found out.
   diff_mode:
     support: full
@@ -48,14 +51,17 @@ options:
     suboptions:
       device:
         description:
-          - A PCI address such as V(0000:01:00.0) or V(01:00.0), or a virtual device in the format of EAL's C(--vdev), such as
+          - A PCI address such as V(0000:01:00.0) or V(01:00.0), or a virtual device in the format of EAL's C(--vdev),
+            such as
             V(net_pcap0,iface=eth0). Arguments for the driver may follow a PCI address in the same way.
           - At most 127 bytes together with C(vdev:) or C(pci:) before it, which DPDK would cut without a word.
-          - Arguments that are given are compared with those that the device was attached with. None given means no opinion on them.
+          - Arguments that are given are compared with those that the device was attached with. None given means no
+            opinion on them.
         type: str
       port_id:
         description:
-          - The port to detach, for O(ports[].state=absent) only. The device that it belongs to is detached with all of its ports.
+          - The port to detach, for O(ports[].state=absent) only. The device that it belongs to is detached with all
+            of its ports.
           - A port that is not there is absent already.
         type: int
       state:
@@ -85,7 +91,8 @@ options:
   exclusive:
     description:
       - Detach every device that is not listed.
-      - Ports that another device or the application itself owns, such as the members of a bonding device, are left to their owner.
+      - Ports that another device or the application itself owns, such as the members of a bonding device, are left to
+        their owner.
       - Not to be used with V(absent) for O(state) or O(ports[].state).
     type: bool
     default: false
@@ -102,7 +109,8 @@ options:
     default: false
   atomic:
     description:
-      - If a change fails, take back the ones that were done before it. The error tells what was done, undone, and could not be undone.
+      - If a change fails, take back the ones that were done before it. The error tells what was done, undone, and
+        could not be undone.
       - V(false) stops at the first failure and leaves what was done.
     type: bool
     default: true
@@ -117,18 +125,23 @@ options:
   adapter:
     description:
       - How the application is reached.
-      - V(multiprocess) attaches and detaches in any application that shares its files (neither C(--in-memory) nor C(--no-shconf)).
-      - V(testpmd) drives the console of a testpmd that runs under C(dpdk-hotplug console). It stops, closes, sets up and starts
+      - V(multiprocess) attaches and detaches in any application that shares its files (neither C(--in-memory) nor
+        C(--no-shconf)).
+      - V(testpmd) drives the console of a testpmd that runs under C(dpdk-hotplug console). It stops, closes, sets up
+        and starts
         ports too, and only so do ports that are attached forward packets.
-      - V(auto) takes V(testpmd) where it reaches the application, else V(multiprocess). M(dpdk.hotplug.dpdk_app_info) tells which do.
+      - V(auto) takes V(testpmd) where it reaches the application, else V(multiprocess). M(dpdk.hotplug.dpdk_app_info)
+        tells which do.
     type: str
     choices: [auto, multiprocess, testpmd]
     default: auto
   channel:
     description:
       - How the adapter V(multiprocess) speaks to the application.
-      - V(ipc) speaks the multi-process protocol of EAL on the application's socket. It needs no DPDK on the host besides the application.
-      - V(eal) starts a secondary process for each change. It needs the shared libraries of exactly the application's release,
+      - V(ipc) speaks the multi-process protocol of EAL on the application's socket. It needs no DPDK on the host
+        besides the application.
+      - V(eal) starts a secondary process for each change. It needs the shared libraries of exactly the application's
+        release,
         and its hugepages.
       - V(auto) takes V(ipc) for every release whose messages are known, else V(eal).
     type: str
@@ -441,7 +454,8 @@ error:
   contains:
     reason:
       description:
-        - A word that stays the same from release to release, such as V(port_started), V(unknown_driver), V(no_application) or
+        - A word that stays the same from release to release, such as V(port_started), V(unknown_driver),
+          V(no_application) or
           V(timeout). The README lists them.
       returned: failure
       type: str
@@ -490,10 +504,12 @@ error:
     device: "0000:01:00.0"
     message: "device '0000:01:00.0' has started ports: 0 (0000:01:00.0). A detach would take them from under the application"
     reason: port_started
-    way_out: Stop and close them in the application, or use an adapter that stops them. Only force goes past this; the application may crash.
+    way_out: Stop and close them in the application, or use an adapter that stops them. Only force goes past this;
+      the application may crash.
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure, port
 

@@ -11,8 +11,10 @@ module: dpdk_port_info
 short_description: Read the ports of running DPDK applications
 version_added: 0.1.0
 description:
-  - Reads the ports of one or of all running DPDK applications from their telemetry. Nothing is changed, and no lock is taken.
-  - What is not there is an empty list, not an error. An application whose ports cannot be read is listed in RV(unread) with the reason.
+  - Reads the ports of one or of all running DPDK applications from their telemetry. Nothing is changed, and no lock
+    is taken.
+  - What is not there is an empty list, not an error. An application whose ports cannot be read is listed in
+    RV(unread) with the reason.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
   - dpdk.hotplug.attributes.actiongroup_hotplug
@@ -24,7 +26,8 @@ options:
     type: str
   device:
     description:
-      - Only the ports of this device, a PCI address or the name of a virtual device. Arguments after the name are not compared.
+      - Only the ports of this device, a PCI address or the name of a virtual device. Arguments after the name are not
+        compared.
     type: str
   runtime_dir:
     description:
@@ -77,7 +80,8 @@ ports:
       returned: success
       type: str
     runtime_dir:
-      description: The directory that the application's own directory is in. It and RV(ports[].app) tell applications apart.
+      description: The directory that the application's own directory is in. It and RV(ports[].app) tell
+        applications apart.
       returned: success
       type: str
     pid:
@@ -174,8 +178,9 @@ unread:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import port_info, failure
+from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure, port_info
 
 _OPTIONS = {
     "app": {"type": "str"},
