@@ -121,6 +121,7 @@ class Acts:
         self._adapter = adapters.connect(work.app, work.reach, work.system, timeout=work.spec.timeout, keep=work.held)
         work.closing.append(self._adapter)
         self._journal = Journal(work.record)
+        self._stopped: dict[str, list[str]] = {}
         self.silent = False  # it left a request unanswered, and gives no answer to any other
 
     def prepare(self, steps: t.Sequence[Step]) -> None:
@@ -194,14 +195,26 @@ class Acts:
         self._journal.save()
 
     def _start(self, device: Devargs) -> None:
-        for port in self._now(device):
-            if not port.started:
+        """Start its ports; of those that we stopped before, no others."""
+        ports = self._now(device)
+        ours = self._stopped.pop(device.name, ()) or [port.name for port in ports]
+        for port in ports:
+            if not port.started and port.name in ours:
                 self._adapter.start(port.port_id)
 
     def _stop(self, device: Devargs) -> None:
-        for port in self._now(device):
-            if port.started:
-                self._adapter.stop(port.port_id)
+        """Stop its ports, all or none."""
+        stopped: list[Port] = []
+        try:
+            for port in self._now(device):
+                if port.started:
+                    self._adapter.stop(port.port_id)
+                    stopped.append(port)
+        except HotplugError:
+            for port in stopped:
+                self._adapter.start(port.port_id)
+            raise
+        self._stopped[device.name] = [port.name for port in stopped]
 
     def _now(self, device: Devargs) -> tuple[Port, ...]:
         """The device's ports as they are at this moment; it has other ids than before when it was attached anew."""

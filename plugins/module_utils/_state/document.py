@@ -50,7 +50,7 @@ def _app(value: t.Any, where: str) -> AppSpec:
         raise _bad(where, "has exclusive beside ports with state absent", "What is not listed is detached anyway.")
     return AppSpec(
         prefix=check_prefix(prefix) if prefix else "",
-        runtime_dir=runtime_dir.rstrip("/"),
+        runtime_dir=runtime_dir.rstrip("/") or runtime_dir[:1],
         ports=tuple(ports),
         adapter=_choice(entry.get("adapter"), ADAPTERS, f"{where}.adapter"),
         channel=_choice(entry.get("channel"), CHANNELS, f"{where}.channel"),

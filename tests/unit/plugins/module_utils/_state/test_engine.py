@@ -656,3 +656,32 @@ def test_an_unknown_start_or_stop_is_decided_by_what_is_there(
     SwitchingAdapter.failing[verb] = HotplugError("timeout", "no answer", way_out="Wait.")
     fails(lambda: run_on(app, "net_null0", started=wanted), "timeout")
     assert app.started == (set() if wanted else {0})
+
+
+def test_the_undo_of_a_stop_starts_the_ports_that_were_started_and_no_others(fake: Start, switching: Switching) -> None:
+    app = switching(fake(pci={"0000:01:00.0": ["0000:01:00.0", "0000:01:00.0_representor_0"]}))
+    run_on(app, "01:00.0")
+    app.start(1)
+    app.script(Act(), Act(result=-14))
+    ports = [{"device": "01:00.0", "state": "absent"}, {"device": "net_null0"}]
+    error = fails(lambda: run_on(app, *ports), "unknown_driver")
+    assert error.fields["undone"] == ["detach 0000:01:00.0", "stop 0000:01:00.0"]
+    assert app.started == {1}
+
+
+def test_a_stop_that_fails_at_the_second_port_starts_the_first_again(
+    fake: Start, switching: Switching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = switching(fake(pci={"0000:01:00.0": ["0000:01:00.0", "0000:01:00.0_representor_0"]}))
+    run_on(app, "01:00.0", started=True)
+    stop = SwitchingAdapter.stop
+
+    def only_the_first(self: SwitchingAdapter, port_id: int) -> None:
+        if port_id == 1:
+            raise HotplugError("refused", "port 1 stays", way_out="Leave it.")
+        stop(self, port_id)
+
+    monkeypatch.setattr(SwitchingAdapter, "stop", only_the_first)
+    fails(lambda: run_on(app, "01:00.0", state="absent"), "refused")
+    assert app.started == {0, 1}
+    assert list(app.attached) == ["0000:01:00.0"]
