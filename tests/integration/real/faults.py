@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fault tests share: documents, runs of the engine here and in processes of their own, and what was left behind."""
+"""What the fault tests share: documents, runs of the engine here and in processes of their own, hostile applications."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from releases import Testpmd, wait_until
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, info
-from releases import Testpmd, wait_until
 
 HOMES = Path("/run/dpdk-hotplug")
 RUNNER = str(Path(__file__).with_name("run_converge.py"))
@@ -80,8 +81,9 @@ class Run:
 
     def __init__(self, wanted: dict[str, Any], *, output: int = subprocess.PIPE, **order: Any) -> None:
         line = [sys.executable, RUNNER, json.dumps({"document": wanted, **order})]
-        self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE,
-                                        text=True, start_new_session=True)
+        self.process = subprocess.Popen(
+            line, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.steps: list[str] = []
         self.ready = threading.Event()
         self.answer: dict[str, Any] = {}

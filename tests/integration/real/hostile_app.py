@@ -68,7 +68,9 @@ _ANSWERS: dict[str, Callable[[str], bytes]] = {
     "name_object": lambda request: _wrapped(request, _info(name={"a": 1}) if "info" in request else [0]),
     "name_control": lambda request: _wrapped(request, _info(name="a\0b\n\x1b[2J") if "info" in request else [0]),
     "surrogate": lambda request: _wrapped(request, _info(name="\ud800") if "info" in request else [0]),
-    "infinity": lambda request: b'{"/ethdev/list": [Infinity], "/ethdev/info": {"name": "a", "state": 1, "port_id": NaN}}',
+    "infinity": lambda request: (
+        b'{"/ethdev/list": [Infinity], "/ethdev/info": {"name": "a", "state": 1, "port_id": NaN}}'
+    ),
 }
 
 
@@ -142,8 +144,11 @@ class Liar:
         year, month, minor, _last = self.release
         banner = {"version": f"DPDK {year}.{month:02d}.{minor}", "pid": os.getpid(), "max_output_len": 16384}
         raw = self.order.get("banner_raw")
-        connection.send(raw.encode("latin-1") if raw is not None else
-                        json.dumps({**banner, **self.order.get("banner", {})}).encode())
+        connection.send(
+            raw.encode("latin-1")
+            if raw is not None
+            else json.dumps({**banner, **self.order.get("banner", {})}).encode()
+        )
         while self.mode == "endless":
             connection.send(b"{" + b" " * 10_000)
         while self.mode != "after_banner":

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, info
 from faults import Liar, converge, ipc_lives, names_all, refused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from releases import Dpdk, Testpmd, count
+
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, info
 
 NOBODY = 65534
 
@@ -68,7 +69,26 @@ DEVICES = [
     "\x1b[2Jnet_null0",
 ]
 NO_DEVICES: list[Any] = [0, 1.5, True, [], ["net_null0"], {}, {"device": "net_null0"}, b"net_null0"]
-PREFIXES = ["../x", "/x", "a/b", "..", ".", "a\0b", "a\nb", "a b", "a\n", "ä", "\ud800", "x" * 65, "*", "?", "$(id)", "web ", "~", "%n"]
+PREFIXES = [
+    "../x",
+    "/x",
+    "a/b",
+    "..",
+    ".",
+    "a\0b",
+    "a\nb",
+    "a b",
+    "a\n",
+    "ä",
+    "\ud800",
+    "x" * 65,
+    "*",
+    "?",
+    "$(id)",
+    "web ",
+    "~",
+    "%n",
+]
 RUNTIME_DIRS = ["x", "./x", "../x", "/run/../etc", "/run/dpdk\0/x", "..", "/a/..", "\ud800"]
 
 
@@ -114,15 +134,42 @@ def test_injections(app: Testpmd) -> None:
 def test_injections_into_a_document(app: Testpmd) -> None:
     good = {"device": "net_null0"}
     documents: list[Any] = [
-        None, [], "x", 5, {}, {"apps": {}}, {"apps": [5]}, {"apps": "web"}, {"version": 2, "apps": []}, {"version": "1"}, {"x": 1},
-        {"apps": [{"app": 5}]}, {"apps": [{"app": ["web"]}]}, {"apps": [{"app": "web", "ports": good}]},
+        None,
+        [],
+        "x",
+        5,
+        {},
+        {"apps": {}},
+        {"apps": [5]},
+        {"apps": "web"},
+        {"version": 2, "apps": []},
+        {"version": "1"},
+        {"x": 1},
+        {"apps": [{"app": 5}]},
+        {"apps": [{"app": ["web"]}]},
+        {"apps": [{"app": "web", "ports": good}]},
         {"apps": [{"app": "web", "ports": [good], "eal_options": ["--vdev=x"]}]},
         {"apps": [{"app": "web", "ports": [{**good, "args": "x"}]}]},
-        *({"apps": [{"app": "web", "ports": [good], name: value}]} for name, value in (
-            ("timeout", -1), ("timeout", float("nan")), ("timeout", float("inf")), ("timeout", "9"), ("timeout", True),
-            ("timeout", 10**9), ("force", "yes"), ("force", 1), ("atomic", None.__class__), ("adapter", "../x"),
-            ("adapter", "openvswitch"), ("channel", "udp"), ("state", "gone"), ("started", "yes"), ("exclusive", [])
-        )),
+        *(
+            {"apps": [{"app": "web", "ports": [good], name: value}]}
+            for name, value in (
+                ("timeout", -1),
+                ("timeout", float("nan")),
+                ("timeout", float("inf")),
+                ("timeout", "9"),
+                ("timeout", True),
+                ("timeout", 10**9),
+                ("force", "yes"),
+                ("force", 1),
+                ("atomic", None.__class__),
+                ("adapter", "../x"),
+                ("adapter", "openvswitch"),
+                ("channel", "udp"),
+                ("state", "gone"),
+                ("started", "yes"),
+                ("exclusive", []),
+            )
+        ),
         {"apps": [{"app": "web", "ports": [{"port_id": -1, "state": "absent"}]}]},
         {"apps": [{"app": "web", "ports": [{"port_id": True, "state": "absent"}]}]},
         {"apps": [{"app": "web", "ports": [{"port_id": 0}]}]},
@@ -133,11 +180,11 @@ def test_injections_into_a_document(app: Testpmd) -> None:
         {"apps": [{"app": "web", "ports": [good, {"device": "vdev:net_null0,size=64"}]}]},
         {"apps": [{"app": "web", "ports": [good, {**good, "state": "absent"}]}]},
     ]
-    empty = ({}, {"apps": {}})
+    empty: tuple[Any, ...] = ({}, {"apps": {}})
     for one in documents:
         try:
             answer = engine.converge(one)
-        except HotplugError as error:
+        except HotplugError as error:  # noqa: PERF203
             assert error.way_out and str(error).isprintable(), error.result()
         else:
             assert one in empty and not answer["changed"], one
@@ -164,7 +211,9 @@ _texts = st.one_of(
     st.from_regex(r"[0-9a-f]{0,5}:?[0-9a-f]{1,3}:[0-9a-f]{1,2}\.[0-9]", fullmatch=True),
 )
 _values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _texts), lambda inner: st.lists(inner, max_size=3), max_leaves=4
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _texts),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
 )
 
 
@@ -174,20 +223,31 @@ def _odd(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 _ports = st.fixed_dictionaries(
-    {}, optional={"device": _odd(_texts), "port_id": _odd(st.integers(-1, 40)), "state": _odd(st.sampled_from(["present", "absent"])),
-                  "started": _values}
+    {},
+    optional={
+        "device": _odd(_texts),
+        "port_id": _odd(st.integers(-1, 40)),
+        "state": _odd(st.sampled_from(["present", "absent"])),
+        "started": _values,
+    },
 )
 _entries = st.fixed_dictionaries(
     {"app": _odd(st.sampled_from(["web", "", "rte", "../web"])), "ports": _odd(st.lists(_ports, max_size=3))},
     optional={
-        "runtime_dir": _odd(st.sampled_from(["/run/dpdk", "/var/run/dpdk", "/tmp", "/etc", "/", "/run/dpdk/web", "/dev/../run/dpdk"])),
-        "channel": _odd(st.just("ipc")), "exclusive": _values, "force": _values, "recreate": _values, "atomic": _values,
+        "runtime_dir": _odd(
+            st.sampled_from(["/run/dpdk", "/var/run/dpdk", "/tmp", "/etc", "/", "/run/dpdk/web", "/dev/../run/dpdk"])
+        ),
+        "channel": _odd(st.just("ipc")),
+        "exclusive": _values,
+        "force": _values,
+        "recreate": _values,
+        "atomic": _values,
     },
 )
 
 
 def test_anything_at_all(app: Testpmd) -> None:
-    """Whatever a document holds: done or a HotplugError, nothing outside of our own places written, the application lives."""
+    """Whatever a document holds: done or a HotplugError, nothing written but in our own places, the application lives."""
     tree = _tree()
 
     @settings(max_examples=count(2000), deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -245,7 +305,9 @@ def test_a_unit_with_a_runtime_directory_of_its_own(dpdk: Dpdk, place: Callable[
     assert set(app.ports()) == {"net_null1", "net_null2", "net_null8"}
 
 
-@pytest.mark.parametrize("mode, owner, text", [(0o777, 0, "everybody may write"), (0o755, NOBODY, "65534"), (0o700, NOBODY, "65534")])
+@pytest.mark.parametrize(
+    "mode, owner, text", [(0o777, 0, "everybody may write"), (0o755, NOBODY, "65534"), (0o700, NOBODY, "65534")]
+)
 @pytest.mark.parametrize("level", ["runtime", "prefix"])
 def test_a_directory_that_is_not_to_be_trusted(
     host_dpdk: Dpdk, place: Callable[..., str], level: str, mode: int, owner: int, text: str
@@ -316,12 +378,16 @@ def test_nonsense_where_applications_are_looked_for(app: Testpmd, place: Callabl
     Path(f"{runtime}/file").write_text("x")
     for name in ("with space", "new\nline", "\udcff", "esc\x1b[2J", "x" * 200):
         os.makedirs(os.fsencode(runtime) + b"/" + os.fsencode(name))
-    for kind, make in {
-        "dir": os.mkdir, "fifo": os.mkfifo, "text": lambda path: Path(path).write_text("x"),
-        "empty": lambda path: Path(path).touch(), "zero": lambda path: os.symlink("/dev/zero", path),
+    makers: dict[str, Callable[[str], object]] = {
+        "dir": os.mkdir,
+        "fifo": os.mkfifo,
+        "text": lambda path: Path(path).write_text("x"),
+        "empty": lambda path: Path(path).touch(),
+        "zero": lambda path: os.symlink("/dev/zero", path),
         "device": lambda path: os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5)),
         "magic": lambda path: Path(path).write_bytes(b"\xee\x6f\x2e\x01" + b"\xff" * 99),
-    }.items():
+    }
+    for kind, make in makers.items():
         os.makedirs(f"{runtime}/config-{kind}")
         make(f"{runtime}/config-{kind}/config")
         os.makedirs(f"{runtime}/both-{kind}")
@@ -337,7 +403,7 @@ def test_nonsense_where_applications_are_looked_for(app: Testpmd, place: Callabl
 
 
 def test_another_users_application(host_dpdk: Dpdk, app: Testpmd) -> None:
-    """Of the same prefix, it does not stand in the way of root's; named by its directory, it is acted on as its user."""
+    """Of the same prefix, it is not in the way of root's; named by its directory, it is acted on as its user."""
     with Liar("web", runtime_dir="/tmp/dpdk", uid=NOBODY) as liar:
         found = [one for one in info.apps(app="web") if one["state"] == "running"]
         assert {(one["pid"], one["uid"]) for one in found} == {(app.pid, 0), (liar.pid, NOBODY)}
@@ -353,8 +419,11 @@ def test_another_users_application(host_dpdk: Dpdk, app: Testpmd) -> None:
 def test_a_lock_that_another_holds(host_dpdk: Dpdk, app: Testpmd) -> None:
     """The config's lock and the sockets disagree on who the application is: nothing is sent to either."""
     app.kill()
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", hold, f"{app.directory}/config"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True)"
+    hold += "; sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, f"{app.directory}/config"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:

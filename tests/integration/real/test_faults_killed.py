@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from faults import Run, args_of, converge, document, ipc_lives, names_all, refused, strangers
+from releases import Dpdk, Testpmd, count, wait_until
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import multiprocess
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine
-from faults import Run, args_of, converge, document, ipc_lives, names_all, refused, strangers
-from releases import Dpdk, Testpmd, count, wait_until
 
 THREE = ("net_null0,size=64", "net_null1,size=128", "net_null2,size=256")
 ALL_ARGS = {"net_null0": "size=64", "net_null1": "size=128", "net_null2": "size=256"}
@@ -26,8 +27,8 @@ ALL_ARGS = {"net_null0": "size=64", "net_null1": "size=128", "net_null2": "size=
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits for a silent application, shortened: their length is DPDK's matter and no part of what is shown."""
-    monkeypatch.setattr(multiprocess, "_ANSWER", 1.0)
-    monkeypatch.setattr(multiprocess, "_SETTLE", 2.0)
+    monkeypatch.setattr(multiprocess, "_ANSWER", 0.5)
+    monkeypatch.setattr(multiprocess, "_SETTLE", 1.5)
     monkeypatch.setattr(multiprocess, "_PING", 1.0)
 
 
@@ -35,7 +36,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_primary_killed_while_ports_are_attached(dpdk: Dpdk) -> None:
-    """SIGKILL 0 to 50 ms after the first request; 28 attaches take about 10 ms, and half of the kills come within these."""
+    """SIGKILL 0 to 50 ms after the first request; 28 attaches take about 10 ms, half of the kills come within these."""
     devices = [f"net_null{number},size={64 + number}" for number in range(28)]
     failed = 0
     for number in range(count(67)):  # 200 over the three releases
@@ -198,9 +199,9 @@ FAULTS = [
 ]
 
 
-def test_a_run_killed_at_every_step(dpdk: Dpdk) -> None:
-    """SIGKILL at each fail point; the next run finishes, and knows the arguments of all, its own and those of the dead run."""
-    app = dpdk.start_testpmd("calm")
+def test_a_run_killed_at_every_step(host_dpdk: Dpdk) -> None:
+    """SIGKILL at each fail point; the next run finishes, and knows the arguments of all, the dead run's too."""
+    app = host_dpdk.start_testpmd("calm")
     for place, when, number in FAULTS:
         run = Run(document(app, *THREE), fault=[place, when, number])
         assert run.outcome()["code"] == -signal.SIGKILL, f"the fail point {place} {when} {number} was not reached"
@@ -265,7 +266,7 @@ def test_a_leftover_of_a_killed_run_is_swept(host_dpdk: Dpdk) -> None:
 @pytest.mark.usefixtures("impatient")
 def test_a_late_answer_is_not_a_failure(dpdk: Dpdk) -> None:
     app = dpdk.start_testpmd("slow")
-    resume = threading.Timer(2.0, app.resume)
+    resume = threading.Timer(1.4, app.resume)
 
     def stop_it(_step: str) -> None:
         app.pause()
@@ -273,14 +274,14 @@ def test_a_late_answer_is_not_a_failure(dpdk: Dpdk) -> None:
 
     answer = engine.converge(document(app, "net_null0,size=64", timeout=1), progress=stop_it)
     assert answer["changed"] and args_of(app) == {"net_null0": "size=64"}
-    resume = threading.Timer(2.0, app.resume)
+    resume = threading.Timer(1.4, app.resume)
     answer = engine.converge(document(app, absent=("net_null0",), timeout=1), progress=stop_it)
     assert answer["changed"] and app.ports() == {} and strangers(app) == []
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_answer_that_never_comes_is_unknown(dpdk: Dpdk) -> None:
-    app = dpdk.start_testpmd("slow")
+def test_an_answer_that_never_comes_is_unknown(host_dpdk: Dpdk) -> None:
+    app = host_dpdk.start_testpmd("slow")
     steps = iter(range(9))
 
     def stop_it(_step: str) -> None:
@@ -315,7 +316,7 @@ def test_a_stopped_primary_is_refused_before_the_first_change(host_dpdk: Dpdk) -
 
 
 def test_a_primary_without_its_multiprocess_thread_is_refused(host_dpdk: Dpdk) -> None:
-    """A datagram of a wrong length ends that thread for good (22.03 and later): telemetry lives on, no request is answered."""
+    """A datagram of a wrong length ends that thread for good (22.03 and later), and telemetry lives on."""
     import socket
 
     app = host_dpdk.start_testpmd("deaf")

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine
 from faults import Liar, args_of, converge, document, ipc_lives, names_all, refused
 from releases import Dpdk, wait_until
+
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine
 
 SLOTS = 32
 
@@ -57,7 +58,7 @@ def test_memory_used_up(dpdk: Dpdk) -> None:
 
 
 def test_a_bus_that_cannot_detach() -> None:
-    """-95, as a primary answers whose bus has no unplug: clear, and unchanged. A stand-in, for want of such a device here."""
+    """-95, as of a bus without unplug: clear, and unchanged. A stand-in, for want of such a device here."""
     with Liar("fixed", answers=[-95, -95]) as liar:
         error = refused("fixed", absent=("net_null0",))
         assert error.reason == "not_supported" and error.fields["errno"] == -95
@@ -81,10 +82,14 @@ def test_what_came_before_it_is_undone() -> None:
 
 
 def test_a_started_port_is_not_detached(dpdk: Dpdk) -> None:
-    """Ports of testpmd's start are started. Neither by name nor by number nor by exclusive; force is the only way past."""
+    """Neither by name nor by number nor by exclusive; force is the only way past."""
     app = dpdk.start_testpmd("busy", ["net_null0", "net_null1"])
     wait_until(lambda: all(port["dev_started"] for port in app.ports().values()), "the start of its ports")
-    for wanted in ({"absent": ("net_null0",)}, {"ports": [{"port_id": 0, "state": "absent"}]}, {"ports": [{"device": "net_null1"}], "exclusive": True}):
+    for wanted in (
+        {"absent": ("net_null0",)},
+        {"ports": [{"port_id": 0, "state": "absent"}]},
+        {"ports": [{"device": "net_null1"}], "exclusive": True},
+    ):
         error = refused(app, **wanted)
         assert error.reason == "port_started", error.result()
         names_all(error, "busy", "net_null0", "0 (net_null0)", "force")

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, info
 from faults import HOMES, Run, args_of, converge, document, ipc_lives, names_all, refused, strangers
 from releases import Dpdk, Testpmd, count
+
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, info
 
 
 @pytest.fixture
@@ -52,7 +53,9 @@ def test_eight_runs_that_want_different_things(host_dpdk: Dpdk) -> None:
         runs = [Run(document(app, f"net_null{number}", f"net_ring{number}", timeout=60)) for number in range(8)]
         assert all(run.outcome()["result"]["changed"] for run in runs)
         assert set(app.ports()) == {f"net_{kind}{number}" for kind in ("null", "ring") for number in range(8)}
-        runs = [Run(document(app, absent=(f"net_null{number}", f"net_ring{number}"), timeout=60)) for number in range(8)]
+        runs = [
+            Run(document(app, absent=(f"net_null{number}", f"net_ring{number}"), timeout=60)) for number in range(8)
+        ]
         assert all(run.outcome()["result"]["changed"] for run in runs)
         assert app.ports() == {}
 
@@ -129,7 +132,7 @@ def _no_inodes(app: Testpmd) -> None:
     for number in range(9999):
         try:
             (HOMES / f"f{number}").touch()
-        except OSError:
+        except OSError:  # noqa: PERF203
             break
 
 

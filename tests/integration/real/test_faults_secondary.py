@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, info
 from faults import converge, document, ipc_lives, names_all, refused, strangers
 from releases import Dpdk, Testpmd, count, wait_until
+
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, info
 
 Pages = Callable[[int], None]
 
@@ -117,7 +118,7 @@ def test_a_killed_secondary_is_no_obstacle(dpdk: Dpdk, hugepages: Pages) -> None
 
 
 def test_a_secondary_that_stops_in_the_middle(host_dpdk: Dpdk, hugepages: Pages) -> None:
-    """Past the last look: DPDK takes its attach back after 10 s; that is waited for, and what was done before is told."""
+    """Past the last look: DPDK takes its attach back after 10 s; that is waited for, and told."""
     primary, secondary = _pair(host_dpdk, hugepages)
     steps: list[str] = []
 

@@ -14,14 +14,15 @@ import time
 from typing import Any
 
 import pytest
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import info
 from faults import Liar, args_of, converge, names_all, refused
 from hostile_app import _ANSWERS
 from releases import Dpdk, Testpmd
 
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import info
+
 # Each with what an operator must read of it.
 HUNG = {"silent": "does not answer", "after_banner": "does not answer in time", "endless": ""}
-NONSENSE = {name: "" for name in _ANSWERS} | {"eof": "full"}
+NONSENSE = dict.fromkeys(_ANSWERS, "") | {"eof": "full"}
 BANNERS = {
     "not JSON": (b"\x00\xff\xfe", "JSON"),
     "half": (b'{"version": "DPDK 22.11', "JSON"),
@@ -64,6 +65,7 @@ def _refused_in_time(liar: Liar, text: str) -> None:
 @pytest.mark.usefixtures("honest")
 @pytest.mark.parametrize("mode", HUNG)
 def test_hung(mode: str) -> None:
+    """An error within its time limit of 3 s, for the one that hangs alone."""
     with Liar(telemetry=mode) as liar:
         seen = _seen("liar")
         assert seen["state"] == "running" and seen["pid"] == liar.pid and seen["ports"] is None

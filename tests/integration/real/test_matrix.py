@@ -1,18 +1,21 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The legacy hotplug test plan's matrix with every kind of virtual device that this machine has: attach and detach from one
-process and across two, repeated, with kill and quit."""
+"""The legacy hotplug test plan's matrix with every kind of virtual device that this machine has.
+
+Attach and detach from one process and across two, repeated, with kill and quit.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from faults import args_of, converge, ipc_lives, names_all, refused, strangers
-from releases import Dpdk, Testpmd, count
+from releases import HOST, Dpdk, Testpmd, count
 
 Wire = Callable[[str, str], None]
 
@@ -48,11 +51,12 @@ def test_one_process(dpdk: Dpdk, veth: Wire, kind: str) -> None:
         assert converge(app, absent=(name,))["changed"]
         assert not converge(app, absent=(name,))["changed"]
         assert app.ports() == {}
-    _then(app, dpdk, device)
+    if dpdk.release == HOST or os.environ.get("DPDK_HOTPLUG_SOAK"):
+        _then(app, dpdk, device)
 
 
 def _then(app: Testpmd, dpdk: Dpdk, device: str) -> None:
-    """Detach by port id; quit with it attached; start again and attach; kill with it attached; start again and attach."""
+    """Detach by port id; quit and kill with it attached, and attach again in the next one."""
     name = device.partition(",")[0]
     port_id = converge(app, device)["ports"][0]["port_id"]
     assert converge(app, ports=[{"port_id": port_id, "state": "absent"}])["changed"]
