@@ -502,7 +502,8 @@ error:
   sample:
     app: router
     device: "0000:01:00.0"
-    message: "device '0000:01:00.0' has started ports: 0 (0000:01:00.0). A detach would take them from under the application"
+    message: "device '0000:01:00.0' has started ports: 0 (0000:01:00.0).
+      A detach would take them from under the application"
     reason: port_started
     way_out: Stop and close them in the application, or use an adapter that stops them. Only force goes past this;
       the application may crash.
