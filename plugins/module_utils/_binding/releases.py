@@ -51,6 +51,7 @@ class Facts(t.NamedTuple):
 _SECONDARY_TELEMETRY = "secondary processes serve telemetry too, under the primary's prefix"
 _IPC_THREAD_ENDS = "a datagram of the wrong length ends the primary's multi-process thread for good"
 _ABSENT = "a detach of a virtual device that is not there ends the primary"
+_UNUSED_PORT = "rte_eth_dev_owner_get() and rte_eth_dev_socket_id() end the process at a port id that was never used"
 _CUT = "devargs over 127 bytes are cut without a word"
 
 # lib/eal/common/hotplug_mp.h and eal_common_proc.c: struct mp_msg_internal less its descriptors. 340 since
@@ -64,12 +65,12 @@ def _enter(names: str, soname: int, size: int, port_info: bool, shown_on: dict[s
         _RELEASES[int(year), int(month)] = Facts(soname, size, port_info, shown_on.get(name, ""), defects)
 
 
-_enter("20.11 21.02 21.05 21.08", 21, 332, False, {}, _SECONDARY_TELEMETRY, _CUT)
-_enter("21.11", 22, 332, True, {}, _CUT)
+_enter("20.11 21.02 21.05 21.08", 21, 332, False, {"20.11": "20.11.0"}, _SECONDARY_TELEMETRY, _CUT)
+_enter("21.11", 22, 332, True, {"21.11": "21.11.0"}, _CUT)
 _enter("22.03 22.07", 22, 332, True, {}, _IPC_THREAD_ENDS, _CUT)
-_enter("22.11 23.03 23.07", 23, 332, True, {"22.11": "22.11.11"}, _IPC_THREAD_ENDS, _CUT)
+_enter("22.11 23.03 23.07", 23, 332, True, {"22.11": "22.11.11"}, _UNUSED_PORT, _IPC_THREAD_ENDS, _CUT)
 _enter("23.11 24.03 24.07", 24, 332, True, {"23.11": "23.11.0"}, _IPC_THREAD_ENDS, _CUT)
-_enter("24.11 25.03 25.07", 25, 332, True, {"24.11": "24.11.4"}, _IPC_THREAD_ENDS, _CUT)
+_enter("24.11 25.03 25.07", 25, 332, True, {"24.11": "24.11.4", "25.07": "25.07.0"}, _IPC_THREAD_ENDS, _CUT)
 _enter("25.11 26.03", 26, 340, True, {"25.11": "25.11.4"}, _IPC_THREAD_ENDS, _CUT)
 _enter("26.07", 26, 340, True, {"26.07": "26.07.0"}, _IPC_THREAD_ENDS, _ABSENT)
 
