@@ -36,17 +36,20 @@ def reaches(app: App, system: System) -> t.Iterator[Reach]:
 
 def choose(app: App, system: System, *, adapter: str = "auto", channel: str = "auto") -> Reach:
     """The first usable one of those asked for; an error that says what stands in the way of each if there is none."""
-    ways = []
+    ways: dict[str, list[str]] = {}
     for one in reaches(app, system):
         if adapter not in ("auto", one.adapter) or (one.channel and channel not in ("auto", one.channel)):
             continue
         if one.usable:
             return one
-        ways.append(f"{one.adapter}{f' ({one.channel})' if one.channel else ''}: {one.reason}")
+        ways.setdefault(one.reason, []).append(f"{one.adapter}{f' ({one.channel})' if one.channel else ''}")
     raise HotplugError(
         "unreachable",
         f"application '{app.prefix}' (pid {app.pid}) cannot be reached: "
-        + ("; ".join(ways) or f"the adapter {adapter} is not for '{app.name}'"),
+        + (
+            "; ".join(f"{', '.join(names)}: {why}" for why, names in ways.items())
+            or f"the adapter {adapter} is not for '{app.name}'"
+        ),
         way_out="Start it in a way that one of these can reach, or choose another adapter or channel.",
         app=app.prefix,
     )
