@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fault tests share: documents, runs of the engine here and in processes of their own, hostile applications."""
+"""What the fault tests share: documents, runs of the engine here and in processes of their own, liars."""
 
 from __future__ import annotations
 

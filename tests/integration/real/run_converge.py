@@ -6,7 +6,7 @@
     run_converge.py '{"document": {...}, "gate": true, "fault": ["MODULE:NAME", "before"|"after", N], "patch": {...}}'
 
 It prints a line of JSON before each step ({"step": TEXT}) and at the end ({"result": ...} or {"error": ...}). With
-``gate`` it waits before each step for a line on its standard input. ``fault`` ends it by SIGKILL before or after the N-th
+``gate`` it waits before each step for a line on its standard input. ``fault`` ends it by SIGKILL around the N-th
 call of that function of the library. ``patch`` sets constants of the library ("MODULE:NAME": value).
 """
 

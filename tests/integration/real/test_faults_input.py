@@ -247,7 +247,7 @@ _entries = st.fixed_dictionaries(
 
 
 def test_anything_at_all(app: Testpmd) -> None:
-    """Whatever a document holds: done or a HotplugError, nothing written but in our own places, the application lives."""
+    """Whatever a document holds: done or a HotplugError, nothing written but in our own places, and it lives on."""
     tree = _tree()
 
     @settings(max_examples=count(2000), deadline=None, database=None, suppress_health_check=list(HealthCheck))
