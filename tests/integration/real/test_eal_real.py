@@ -25,12 +25,8 @@ from releases import Dpdk, Testpmd, count, is_alive, wait_until
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import discovery
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
-from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import eal_channel
-from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.eal_channel import (
-    EalChannel,
-    Operation,
-    eal_preconditions,
-)
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.eal_channel import EalChannel, Operation
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.joinable import HELPER, eal_preconditions
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
@@ -85,7 +81,7 @@ def pages(app: Testpmd) -> int:
 def children(prefix: str) -> list[int]:
     """The helper processes that act on that application now."""
     system = System()
-    ours = (eal_channel.HELPER, "eal", prefix)
+    ours = (HELPER, "eal", prefix)
     return [pid for pid in system.pids() if system.command(pid)[-3:] == ours and is_alive(pid)]
 
 

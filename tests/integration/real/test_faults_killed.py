@@ -104,7 +104,7 @@ def test_primary_killed_while_it_is_stopped_in_a_request(host_dpdk: Dpdk) -> Non
 
 
 def test_primary_killed_while_ports_are_detached(host_dpdk: Dpdk) -> None:
-    for _ in range(count(40)):
+    for _round in range(count(40)):
         app = host_dpdk.start_testpmd("victim", memory=64)
         names = [f"net_null{number}" for number in range(20)]
         converge(app, *names)
@@ -138,7 +138,7 @@ def test_a_run_that_applies_outlives_its_terminal_and_its_reader(host_dpdk: Dpdk
     wait_until(lambda: b"step" in os.read(reader, 4096), "its first step")
     os.close(reader)
     os.killpg(run.pid, signal.SIGHUP)
-    for _ in THREE:
+    for _round in THREE:
         run.go()
     run.process.wait(20)
     assert args_of(app) == ALL_ARGS
@@ -154,7 +154,7 @@ def test_a_waiting_run_can_be_ended(host_dpdk: Dpdk) -> None:
     time.sleep(0.3)
     waiting.signal(signal.SIGTERM)
     assert waiting.outcome()["code"] == -signal.SIGTERM
-    for _ in THREE:
+    for _round in THREE:
         holder.go()
     assert holder.outcome()["code"] == 0
     assert set(app.ports()) == set(ALL_ARGS)

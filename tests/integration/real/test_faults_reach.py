@@ -91,7 +91,7 @@ def test_started_so_that_nothing_reaches_it(dpdk: Dpdk, hugepages: Pages, option
 def test_the_matrix_of_a_release(dpdk: Dpdk) -> None:
     """Attach, repeat, detach, repeat, kill, quit: from the host, whatever release the application has."""
     app = dpdk.start_testpmd("matrix")
-    for _ in range(count(30)):
+    for _round in range(count(30)):
         assert converge(app, "net_null0,size=80", "net_ring0")["changed"]
         assert not converge(app, "net_null0,size=80", "net_ring0")["changed"]
         assert set(app.ports()) == {"net_null0", "net_ring0"}

@@ -34,8 +34,8 @@ def test_eight_runs_on_one_application(dpdk: Dpdk) -> None:
     """All want the same: all succeed, each device is attached once, and whoever changed it says so."""
     app = dpdk.start_testpmd("crowd")
     wanted = [f"net_null{number},size={64 + number}" for number in range(4)]
-    for _ in range(count(34)):  # 100 over the three releases
-        runs = [Run(document(app, *wanted, timeout=60)) for _ in range(8)]
+    for _round in range(count(34)):  # 100 over the three releases
+        runs = [Run(document(app, *wanted, timeout=60)) for _round in range(8)]
         outcomes = [run.outcome() for run in runs]
         assert all("result" in one for one in outcomes), outcomes
         results = [one["result"] for one in outcomes]
@@ -49,7 +49,7 @@ def test_eight_runs_on_one_application(dpdk: Dpdk) -> None:
 def test_eight_runs_that_want_different_things(host_dpdk: Dpdk) -> None:
     """Each attaches and detaches its own; nobody's is lost and nobody's is left."""
     app = host_dpdk.start_testpmd("crowd")
-    for _ in range(count(30)):
+    for _round in range(count(30)):
         runs = [Run(document(app, f"net_null{number}", f"net_ring{number}", timeout=60)) for number in range(8)]
         assert all(run.outcome()["result"]["changed"] for run in runs)
         assert set(app.ports()) == {f"net_{kind}{number}" for kind in ("null", "ring") for number in range(8)}
@@ -64,7 +64,7 @@ def test_one_run_for_several_applications(host_dpdk: Dpdk) -> None:
     """Two documents with the same applications in other order do not wait for each other for ever."""
     apps = [host_dpdk.start_testpmd(f"twin{number}") for number in range(2)]
     entries = [document(app, "net_null0", timeout=60)["apps"][0] for app in apps]
-    for _ in range(count(30)):
+    for _round in range(count(30)):
         runs = [Run({"apps": entries}), Run({"apps": entries[::-1]})]
         assert sorted(run.outcome()["result"]["changed"] for run in runs) == [False, True]
         engine.converge({"apps": [document(app, absent=("net_null0",))["apps"][0] for app in apps]})

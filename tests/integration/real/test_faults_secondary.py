@@ -49,7 +49,7 @@ def test_a_healthy_secondary_follows(dpdk: Dpdk, hugepages: Pages) -> None:
     primary, secondary = _pair(dpdk, hugepages)
     (found,) = info.apps(app="pair")
     assert found["secondaries"] == [secondary.pid]
-    for _ in range(count(30)):
+    for _round in range(count(30)):
         assert converge(primary, "net_null0", "net_null1")["changed"]
         assert not converge(primary, "net_null0", "net_null1")["changed"]
         assert _ports_in(primary) == _ports_in(secondary) == {"net_null0", "net_null1"}
@@ -74,7 +74,7 @@ def test_a_stopped_secondary_is_refused_before_anything_is_done(dpdk: Dpdk, huge
     assert not converge(primary, "net_null0")["changed"]  # the live port in a request: nothing to do, nothing sent
     time.sleep(1)
     assert set(primary.ports()) == {"net_null0"}
-    for _ in range(count(200)):  # its queue, of 10 or some hundred datagrams, is not filled by looking
+    for _round in range(count(200)):  # its queue, of 10 or some hundred datagrams, is not filled by looking
         assert refused(primary, "net_null1").reason == "secondary_stuck"
     secondary.resume()
     wait_until(lambda: converge(primary, "net_null1")["changed"], "the secondary's return")

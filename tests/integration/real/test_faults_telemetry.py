@@ -148,7 +148,7 @@ def test_a_full_socket(dpdk: Dpdk) -> None:
     """DPDK serves 10 clients and closes the eleventh's connection: waited for, then said; the ports are not touched."""
     app = dpdk.start_testpmd("busy", ["net_null0"])
     with contextlib.ExitStack() as stack:
-        for _ in range(10):
+        for _round in range(10):
             link = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
             link.connect(app.telemetry)
             link.recv(1024)

@@ -43,7 +43,7 @@ def test_one_process(dpdk: Dpdk, veth: Wire, kind: str) -> None:
     device = DEVICES[kind]
     name = device.partition(",")[0]
     app = dpdk.start_testpmd("plan")
-    for _ in range(count(20)):
+    for _round in range(count(20)):
         answer = converge(app, device)
         assert answer["changed"] and [port["device"] for port in answer["ports"]] == [name]
         assert not converge(app, device)["changed"]
@@ -79,7 +79,7 @@ def test_all_kinds_at_once(dpdk: Dpdk, veth: Wire) -> None:
     devices = [*DEVICES.values(), "net_null1", "net_pcap1,iface=vc"]
     names = tuple(device.partition(",")[0] for device in devices)
     app = dpdk.start_testpmd("plan")
-    for _ in range(count(10)):
+    for _round in range(count(10)):
         assert converge(app, *devices)["changed"] and set(app.ports()) == set(names)
         assert converge(app, *devices[:2], exclusive=True)["changed"] and set(app.ports()) == set(names[:2])
         assert converge(app, absent=names[:2])["changed"]
@@ -96,7 +96,7 @@ def test_two_processes(dpdk: Dpdk, hugepages: Callable[[int], None], kind: str) 
     primary = dpdk.start_testpmd("plan", huge=True, memory=128, options=[*options, "--proc-id=0"])
     for end in ("quit", "kill"):
         secondary = primary.start_secondary(options=[*options, "--proc-id=1"])
-        for _ in range(count(20)):
+        for _round in range(count(20)):
             assert converge(primary, device)["changed"] and not converge(primary, device)["changed"]
             secondary.console("show device info all", "show port summary all")
             secondary.wait_for("Infos for device " + name)

@@ -23,10 +23,11 @@ from releases import Dpdk, count, is_alive, query, wait_until
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console, discovery
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.multiprocess import Multiprocess
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.testpmd import Testpmd as Adapter
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.reach import testpmd as reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.testpmd import Testpmd as Adapter
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.home import directory_of
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 
 _SERVE = f"""
@@ -48,7 +49,7 @@ class Served:
             argv = ["nice", sys.executable, "-c", _SERVE, prefix, *program]
             self.broker = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
         self.prefix = prefix
-        self.place = console.directory_of(prefix, "/var/run/dpdk", 0)
+        self.place = directory_of(prefix, "/var/run/dpdk", 0)
         wait_until(self._connects, f"the console {self.place}")
         self.app = self.look()
         self.adapter = Adapter(self.app, timeout=10)
@@ -323,12 +324,12 @@ def test_reach(host_dpdk: Dpdk, serve: Callable[..., Served]) -> None:
     one = reach(found, System())
     assert (one.usable, one.reason) == (False, "its console is not reachable: start it with dpdk-hotplug console")
     # another program's console in its place
-    os.symlink(app.place, console.directory_of("plain", "/var/run/dpdk", 0))
+    os.symlink(app.place, directory_of("plain", "/var/run/dpdk", 0))
     assert not reach(found, System()).usable
-    os.unlink(console.directory_of("plain", "/var/run/dpdk", 0))
-    os.rename(app.place, console.directory_of("plain", "/var/run/dpdk", 0))
+    os.unlink(directory_of("plain", "/var/run/dpdk", 0))
+    os.rename(app.place, directory_of("plain", "/var/run/dpdk", 0))
     assert "belongs to another program" in reach(found, System()).reason
-    os.rename(console.directory_of("plain", "/var/run/dpdk", 0), app.place)
+    os.rename(directory_of("plain", "/var/run/dpdk", 0), app.place)
     assert reach(app.app, System()).usable
 
 

@@ -374,7 +374,7 @@ class FakeApp:
             server = _Server(eal, self.directory, control, settings)
             control.send("up")
             server.serve()
-        except BaseException:  # noqa: B036: whatever it is, a forked pytest must not go on
+        except BaseException:  # whatever it is, a forked pytest must not go on
             import traceback
 
             traceback.print_exc()

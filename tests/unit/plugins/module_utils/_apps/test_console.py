@@ -23,10 +23,11 @@ import pytest
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import broker, console
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.home import directory_of
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._apps import fake_testpmd
 
-_PROGRAM = [sys.executable, fake_testpmd.__file__]
+_PROGRAM = (sys.executable, fake_testpmd.__file__)
 _SERVE = f"""
 import os, sys
 from {broker.__name__.rpartition(".")[0]} import broker
@@ -347,11 +348,11 @@ def test_find_wants_the_applications_own_broker(
 
 
 def test_directories_apart() -> None:
-    root = console.directory_of("web", "/var/run/dpdk", 0)
+    root = directory_of("web", "/var/run/dpdk", 0)
     assert root.startswith("/run/dpdk-hotplug/web@")
-    assert console.directory_of("web", "/run/a/dpdk", 0) != root
-    assert console.directory_of("web", "/run/user/7/dpdk", 7).startswith("/run/user/7/dpdk-hotplug/web@")
-    assert console.directory_of("web", "/tmp/dpdk", 7).startswith("/tmp/dpdk-hotplug-7/web@")
+    assert directory_of("web", "/run/a/dpdk", 0) != root
+    assert directory_of("web", "/run/user/7/dpdk", 7).startswith("/run/user/7/dpdk-hotplug/web@")
+    assert directory_of("web", "/tmp/dpdk", 7).startswith("/tmp/dpdk-hotplug-7/web@")
 
 
 @pytest.mark.parametrize(
@@ -395,7 +396,7 @@ def test_serve_finds_its_place_and_tells_eal(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(broker, "serve_at", serve_at)
     assert console.serve("web", ["x", "--file-prefix=web"], runtime_dir="/run/unit/dpdk/") == 0
-    assert seen[0] == console.directory_of("web", "/run/unit/dpdk/", os.geteuid())
+    assert seen[0] == directory_of("web", "/run/unit/dpdk/", os.geteuid())
     assert seen[2]["RUNTIME_DIRECTORY"] == "/run/unit"
 
 

@@ -19,12 +19,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
-from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import _child, eal, eal_channel, ethdev
-from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.eal_channel import (
-    EalChannel,
-    Operation,
-    eal_preconditions,
-)
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import _child, eal, eal_channel, ethdev, joinable
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.eal_channel import EalChannel, Operation
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.joinable import eal_preconditions
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import CONFIG_MAGIC, Release
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -321,7 +318,7 @@ def test_the_real_child_without_the_library(runtime: Path, monkeypatch: pytest.M
     """The command, the environment, the request and the private descriptor, up to the library that is not there."""
     monkeypatch.setenv("LD_PRELOAD_", "x")
     made = EalChannel(application(runtime), libraries=("librte_none.so.1", "librte_none.so.1"))
-    assert made._command()[1:] == ["-s", "-B", "-m", eal_channel.HELPER, "eal", "web"]
+    assert made._command()[1:] == ["-s", "-B", "-m", joinable.HELPER, "eal", "web"]
     with pytest.raises(HotplugError) as caught:
         made.ports()
     assert (caught.value.reason, caught.value.fields["library"]) == ("no_library", "librte_none.so.1")
@@ -433,7 +430,7 @@ def test_what_the_process_tells(host: Host) -> None:
     for task, name, cpus in (("7", "app", "0-3"), ("8", "rte-worker-1", "1"), ("9", "dpdk-worker127", "0")):
         host.write(f"/proc/7/task/{task}/comm", name + "\n")
         host.write(f"/proc/7/task/{task}/status", f"Cpus_allowed_list:\t{cpus}\n")
-    process = eal_channel.look(7, host.system)
+    process = joinable.look(7, host.system)
     assert (process.eal, process.abi, process.libraries) == (EAL_FILE, 23, (EAL_FILE, ETHDEV_FILE))
     assert (process.uid, process.gid, process.groups) == (os.geteuid(), 6, (4, 24))
     assert process.lcores == (1, 127)
@@ -451,8 +448,8 @@ def test_what_the_process_tells(host: Host) -> None:
 )
 def test_the_libraries_are_its_own(host: Host, libraries: tuple[str, ...], expected: tuple[str, str]) -> None:
     host.maps(*libraries)
-    assert eal_channel._names(eal_channel.look(7, host.system), RELEASE) == expected
-    assert eal_channel._names(eal_channel.look(9, host.system), Release(21, 5)) == (
+    assert eal_channel._names(joinable.look(7, host.system), RELEASE) == expected
+    assert eal_channel._names(joinable.look(9, host.system), Release(21, 5)) == (
         "librte_eal.so.21", "librte_ethdev.so.21")
 
 
@@ -557,7 +554,7 @@ def test_uio_pci_generic(host: Host) -> None:
 
 
 def test_a_child_that_was_left_alone(host: Host) -> None:
-    host.write("/proc/99/cmdline", "\0".join(["python3", "-s", "-B", "-m", eal_channel.HELPER, "eal", "web", ""]))
+    host.write("/proc/99/cmdline", "\0".join(["python3", "-s", "-B", "-m", joinable.HELPER, "eal", "web", ""]))
     host.write("/proc/98/cmdline", "\0".join(["dpdk-proc-info", "--file-prefix", "web", ""]))
     for pid in (97, 98, 99):
         host.write(f"/var/run/dpdk/web/mp_socket_{pid}_5ab8455a3f5", "")

@@ -122,7 +122,7 @@ def test_our_socket_is_no_secondary_s(reached: Reached) -> None:
 
     ipc.Primary._await = await_  # type: ignore[method-assign]
     try:
-        assert not primary.ping(timeout=0) or True
+        primary.ping(timeout=0)
     finally:
         ipc.Primary._await = original  # type: ignore[method-assign]
     assert [name for name in names if name.startswith("hotplug_")]

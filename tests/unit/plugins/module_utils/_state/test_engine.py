@@ -33,13 +33,13 @@ Start = t.Callable[..., FakeApp]
 Switching = t.Callable[[FakeApp], FakeApp]
 
 
-def entry(app: FakeApp, /, *devices: t.Any, **more: t.Any) -> dict[str, t.Any]:
+def entry(fake: FakeApp, /, *devices: t.Any, **more: t.Any) -> dict[str, t.Any]:
     ports = [one if isinstance(one, dict) else {"device": one} for one in devices]
-    return {"app": app.prefix, "runtime_dir": app.runtime_dir, "ports": ports, "timeout": 0.3, **more}
+    return {"app": fake.prefix, "runtime_dir": fake.runtime_dir, "ports": ports, "timeout": 0.3, **more}
 
 
-def run_on(app: FakeApp, /, *devices: t.Any, check: bool = False, **more: t.Any) -> dict[str, t.Any]:
-    return converge({"apps": [entry(app, *devices, **more)]}, check=check)
+def run_on(fake: FakeApp, /, *devices: t.Any, check: bool = False, **more: t.Any) -> dict[str, t.Any]:
+    return converge({"apps": [entry(fake, *devices, **more)]}, check=check)
 
 
 def fails(call: t.Callable[[], t.Any], reason: str) -> HotplugError:
