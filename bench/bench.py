@@ -225,16 +225,16 @@ def say(text: str) -> None:
 
 def table(figures: Sequence[Figure]) -> str:
     rows = [("measure", "measured", "reach", "met", "detail")]
-    for one in figures:
-        rows.append(
-            (
-                one["measure"],
-                f"{one['value']:.2f} {one['unit']}",
-                one["reach"],
-                "yes" if one["met"] else "NO",
-                one["detail"],
-            )
+    rows += [
+        (
+            one["measure"],
+            f"{one['value']:.2f} {one['unit']}",
+            one["reach"],
+            "yes" if one["met"] else "NO",
+            one["detail"],
         )
+        for one in figures
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 

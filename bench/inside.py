@@ -27,7 +27,7 @@ def sources() -> dict[str, int]:
     """Bytes of source of each of the library's files that was imported."""
     found = {}
     for name, module in sorted(sys.modules.items()):
-        loader = getattr(module, "__loader__", None)
+        loader: Any = getattr(module, "__loader__", None)
         if name.startswith(PACKAGE + ".") and hasattr(loader, "get_source"):
             found[name[len(PACKAGE) + 1 :]] = len((loader.get_source(name) or "").encode())
     return found
