@@ -484,7 +484,8 @@ def _start(command: t.Sequence[str], environ: t.Mapping[str, str], slave: int) -
             os._exit(1)
 
     try:
-        return subprocess.Popen(
+        # It outlives the module that asks for it, which run_command() would wait for.
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
             list(command),
             stdin=slave,
             stdout=slave,

@@ -283,7 +283,8 @@ class _Child:
         import subprocess
 
         self._log = _log_file()
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(
+        # It may outlive us, and what it does is read as it goes: run_command() waits for the end.
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(  # pylint: disable=ansible-bad-function
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -293,22 +294,22 @@ class _Child:
             pass_fds=tuple(keep),
             start_new_session=True,
         )
+        self._request = t.cast("t.IO[bytes]", self.process.stdin)
+        self._answers = t.cast("t.IO[bytes]", self.process.stdout)
         self.pid = self.process.pid
         self.stage = ""
 
     def ask(self, request: Json) -> None:
         """Hand over the request and close the child's standard input."""
-        assert self.process.stdin is not None
         try:
-            with self.process.stdin as stream:
+            with self._request as stream:
                 stream.write(json.dumps(request).encode())
         except BrokenPipeError:
             pass  # it has ended already; answer() sees that
 
     def answer(self, limits: t.Mapping[str, float]) -> Json | None:
         """The answer; None when the child ended without one or a stage's limit (seconds) is over."""
-        assert self.process.stdout is not None
-        fd = self.process.stdout.fileno()
+        fd = self._answers.fileno()
         end = time.monotonic() + limits[""]
         data = b""
         while len(data) < _ANSWER_LIMIT:
@@ -337,8 +338,7 @@ class _Child:
 
     def close(self) -> None:
         """Let go of our ends; a child that still acts is not disturbed by that."""
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._answers.close()
         os.close(self._log)
 
     def log(self) -> str:
