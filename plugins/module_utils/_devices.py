@@ -11,7 +11,7 @@ import typing as t
 
 from ._errors import HotplugError
 
-# EAL_DEV_MP_DEV_ARGS_MAX_LEN is 128 with its NUL (lib/eal/common/hotplug_mp.h); longer text is cut silently before 26.07.
+# EAL_DEV_MP_DEV_ARGS_MAX_LEN is 128 with its NUL (lib/eal/common/hotplug_mp.h); before 26.07 longer text is just cut.
 MAX_WIRE = 127
 # RTE_DEV_NAME_MAX_LEN is 64 with its NUL (lib/eal/include/rte_dev.h).
 MAX_NAME = 63

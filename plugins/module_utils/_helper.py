@@ -125,4 +125,4 @@ def _bad(what: str, reason: str = "bad_request") -> HotplugError:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -27,7 +27,7 @@ def side_by_side(function: t.Callable[[_In], _Out], items: t.Sequence[_In]) -> l
         try:
             for index in range(first, len(items), _MOST):
                 results[index] = function(items[index])
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is the caller's
+        except Exception as exc:  # whatever it is, it is the caller's
             failures.append(exc)
 
     threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in range(min(len(items), _MOST))]

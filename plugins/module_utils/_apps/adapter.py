@@ -30,21 +30,25 @@ class Adapter(t.Protocol):
         """Refuse whatever can be refused before the first change."""
 
     def release(self, port_ids: t.Sequence[int]) -> None:
-        """Make ready, all at once, for these ports to be stopped. What is not stopped after all is as before in the end."""
+        """Make ready, all at once, for these ports to be stopped. What is not stopped after all ends as it was."""
 
-    def attach(self, device: Devargs) -> None: ...
+    def attach(self, device: Devargs) -> None:
+        """Attach the device."""
 
     def detach(self, device: Devargs, port_ids: t.Sequence[int]) -> None:
         """Detach the device, which has these ports; they are stopped, or the operator has forced it."""
 
-    def start(self, port_id: int) -> None: ...
+    def start(self, port_id: int) -> None:
+        """Start a port."""
 
-    def stop(self, port_id: int) -> None: ...
+    def stop(self, port_id: int) -> None:
+        """Stop a port."""
 
     def settle(self) -> bool:
         """After an unknown outcome: wait until the application is done with it; False if it does not get there."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of everything that is held."""
 
 
 def connect(app: App, reach: Reach, system: System, *, timeout: float, keep: t.Sequence[int] = ()) -> Adapter:

@@ -15,7 +15,7 @@ class App(t.NamedTuple):
     """One DPDK application as it was found on the host.
 
     ``runtime_dir``: the directory above its own, ``/var/run/dpdk``; ``root``: empty, or ``/proc/PID/root`` for an
-    application in a mount namespace of its own. ``pid`` is 0 for the leftovers of a dead one, ``start_time`` is in clock
+    application in a mount namespace of its own. ``pid`` is 0 for a dead one's leftovers, ``start_time`` is in clock
     ticks since boot. ``telemetry`` is the name of its socket, ``telemetry_error`` says why it could not be read.
     ``distrust`` says why its directory is not to be trusted, ``eal_params`` is None where nothing tells them.
     """

@@ -53,7 +53,7 @@ def runtime_dirs(system: System, sockets: str) -> list[str]:
 
 
 def _unseen(system: System, places: t.Iterable[str], seen: set[tuple[int, int]]) -> list[str]:
-    """Those that are there, each once, by its device and inode: there are links, and mount namespaces share directories."""
+    """Those that are there, each once, by device and inode: there are links, and mount namespaces share directories."""
     real = []
     for place in places:
         try:
@@ -132,7 +132,7 @@ def _in(system: System, view: View, place: str, prefix: str, above: Directory) -
 
 
 def _config(directory: Directory) -> tuple[int, releases.Release | None]:
-    """(pid of the living primary or 0, release) of a ``config`` file. The file outlives its primary, the lock does not."""
+    """(pid of the living primary or 0, release) by a ``config`` file. It outlives its primary, the lock does not."""
     try:
         fd = directory.open("config")
     except OSError:

@@ -13,7 +13,7 @@ from .._system import System
 from .app import App
 from .discovery import View, in_view
 
-# What EAL calls its interrupt thread, which every EAL process has (lib/eal/linux/eal_interrupts.c; since 23.11 "dpdk-").
+# EAL's interrupt thread, which every EAL process has (lib/eal/linux/eal_interrupts.c; since 23.11 "dpdk-").
 _EAL_THREADS = (b"eal-intr-thread\n", b"dpdk-intr\n")
 
 

@@ -71,7 +71,7 @@ class Multiprocess:
             raise HotplugError(
                 "primary_stuck",
                 f"application '{self._app.prefix}' (pid {self._app.pid}) does not answer multi-process requests",
-                way_out="It is stopped or hung, or its multi-process thread has ended: nothing was changed. Restart it.",
+                way_out="It is stopped or hung, or its multi-process thread ended: nothing was changed. Restart it.",
             )
         self._primary.sweep()
         for name in self._primary.secondaries():
@@ -93,9 +93,10 @@ class Multiprocess:
         state = _SILENT_STATES.get(process.state, "hung") if process else "hung"
         raise HotplugError(
             "secondary_stuck",
-            f"secondary process {pid} ({process.name if process else name}) of application '{self._app.prefix}' is {state}",
-            way_out="DPDK would fail the request after 5 s and then remove the port, a live one too: nothing was changed. "
-            "Continue or end that process.",
+            f"secondary process {pid} ({process.name if process else name}) of application '{self._app.prefix}' "
+            f"is {state}",
+            way_out="DPDK would fail the request after 5 s and then remove the port, a live one too: nothing was "
+            "changed. Continue or end that process.",
             secondary=pid,
         )
 

@@ -47,7 +47,7 @@ class Ports:
             return _read(session, wanted, wanted)
 
     def glance(self, port_ids: t.Sequence[int]) -> tuple[frozenset[int], list[Port]]:
-        """What /ethdev/list has, and those of the ports that are still there: cheap, and blind to new ports with an owner."""
+        """What /ethdev/list has, and those of the ports still there: cheap, and blind to new ports with an owner."""
         with self._session() as session:
             (listed,) = session.ask("/ethdev/list")
             ids = _listed(session, listed)
@@ -75,7 +75,7 @@ class Ports:
 def _listed(session: Telemetry, answer: t.Any) -> frozenset[int]:
     if answer is None:
         return frozenset()
-    if not isinstance(answer, list) or any(type(one) is not int for one in answer):
+    if not isinstance(answer, list) or {*map(type, answer)} - {int}:  # isinstance() lets True pass
         raise session.nonsense("/ethdev/list")
     return frozenset(answer)
 
@@ -91,8 +91,8 @@ def _read(session: Telemetry, port_ids: t.Iterable[int], listed: t.Collection[in
 
 
 def _port(session: Telemetry, port_id: int, info: t.Any, listed: t.Collection[int]) -> Port:
-    name, node = (info.get("name"), info.get("numa_node", -1)) if isinstance(info, dict) else (None, None)
-    if not isinstance(name, str) or not name.isprintable() or info.get("port_id") != port_id or type(node) is not int:
+    name, node = (info.get("name"), info.get("numa_node", -1)) if isinstance(info, dict) else (None, -1)
+    if not isinstance(name, str) or not name.isprintable() or info.get("port_id") != port_id or {type(node)} - {int}:
         raise session.nonsense(f"/ethdev/info,{port_id}")
     return Port(
         port_id=port_id,

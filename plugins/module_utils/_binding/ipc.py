@@ -211,8 +211,8 @@ class Primary:
         return HotplugError(
             "timeout",
             f"no answer from the application within {timeout:.0f} s",
-            way_out="Whether it acted is not known from this, and it may act when it continues. Run again when it answers: "
-            "what is there then decides.",
+            way_out="Whether it acted is not known from this, and it may act when it continues. Run again when it "
+            "answers: what is there then decides.",
         )
 
     def _gone(self) -> HotplugError:

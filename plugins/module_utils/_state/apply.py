@@ -148,7 +148,7 @@ class Acts:
                 raise told.about(app=self.work.app.prefix, device=step.device.name) from error
 
     def _told(self, error: HotplugError) -> HotplugError:
-        """DPDK has no errno of its own for want of a port slot, and drivers make -1 of it: the number of ports tells."""
+        """DPDK has no errno of its own for want of a slot, and drivers make -1 of it: the number of ports tells."""
         ports = len(self.work.ports.read()) if error.reason in ("no_memory", "bad_devargs") else 0
         if ports < DEFAULT_SLOTS:
             return told(error, self.work.app, self.work.system)
@@ -246,7 +246,7 @@ class Acts:
             )
 
     def _adopt(self, steps: t.Sequence[Step]) -> None:
-        """Ports whose names do not tell their device belong to the one device that we attached and that has none yet."""
+        """Ports whose names do not tell their device belong to the one device that we attached that has none yet."""
         bare = [s.device for s in steps if s.verb == "attach" and s.device.name not in self.work.after.devices]
         asked = {step.device.name for step in steps}
         strange = [n for n in self.work.after.devices if n not in self.work.before.devices and n not in asked]

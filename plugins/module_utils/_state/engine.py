@@ -28,9 +28,9 @@ def converge(
 ) -> dict[str, t.Any]:
     """Bring a host into the state of a document: observe, plan, apply, verify. Nothing is changed with ``check``.
 
-    Returns ``changed``, ``warnings`` and ``apps``, for each of the document's applications ``app``, ``ports``, ``actions``
-    and ``diff``. Raises HotplugError; whatever was done before it was undone unless the document says not to, and the
-    error's fields tell: ``actions`` done, ``undone``, ``not_undone``.
+    Returns ``changed``, ``warnings`` and ``apps``: for each application ``app``, ``ports``, ``actions`` and ``diff``.
+    Raises HotplugError; whatever was done before it was undone unless the document says not to, and the error's
+    fields tell: ``actions`` done, ``undone``, ``not_undone``.
     """
     specs = document.parse(desired)
     system = system or System()

@@ -45,7 +45,7 @@ class AppSpec(t.NamedTuple):
 
 
 class DeviceState(t.NamedTuple):
-    """A device that an application has attached, and its ports. ``args_known``: its arguments are those in ``device``."""
+    """An application's device, and its ports. ``args_known``: its arguments are those in ``device``."""
 
     device: Devargs
     args_known: bool
