@@ -178,7 +178,7 @@ class _locked:
 
     def __init__(self, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._target, self._file = target, open(f"{target}.lock", "w")  # noqa: SIM115
+        self._target, self._file = target, open(f"{target}.lock", "w")  # noqa: SIM115 - see __exit__
 
     def __enter__(self) -> bool:
         fcntl.flock(self._file, fcntl.LOCK_EX)

@@ -24,8 +24,8 @@ from typing import NamedTuple, NoReturn
 
 sys.dont_write_bytecode = True  # what is imported from here on would leave files in the checkout
 
-import bootstrap  # noqa: E402
-from machine import REPO  # noqa: E402
+import bootstrap  # noqa: E402 - not before the line above
+from machine import REPO  # noqa: E402 - as well
 
 PLAYS = REPO / "tests" / "demo"
 ANSIBLE = "ansible-2.19"

@@ -55,7 +55,7 @@ class Log:
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
         self.path = directory / f"{name}.log"
-        self._file = open(self.path, "w")  # noqa: SIM115
+        self._file = open(self.path, "w")  # noqa: SIM115 - open as long as the part runs
 
     def say(self, text: str) -> None:
         self._file.write(text + "\n")

@@ -91,7 +91,7 @@ class Liar:
             os.setresuid(*[self.order["uid"]] * 3)
         os.chdir(directory)
         year, month, minor, last = self.release
-        self.config = open("config", "wb")  # noqa: SIM115
+        self.config = open("config", "wb")  # noqa: SIM115 - its lock is held to the end
         self.config.write(struct.pack("=II", 0x012E6FEE, year << 24 | month << 16 | minor << 8 | last))
         self.config.flush()
         fcntl.lockf(self.config, fcntl.LOCK_EX)

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import Run, args_of, converge, document, ipc_lives, names_all, refused, strangers
@@ -216,10 +217,9 @@ def test_a_run_killed_at_every_step(host_dpdk: Dpdk) -> None:
     assert len(strangers(app)) <= len(FAULTS)
 
 
-def run_left(answer: dict[str, object]) -> int:
+def run_left(answer: dict[str, Any]) -> int:
     """How many of the three ports a dead run had left behind."""
-    before = answer["diff"]["before"]["ports"]  # type: ignore[index]
-    return len(before)
+    return len(answer["diff"]["before"]["ports"])
 
 
 def test_a_dead_run_makes_no_wrong_claims(host_dpdk: Dpdk) -> None:

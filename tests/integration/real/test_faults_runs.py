@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -129,11 +130,9 @@ def _full_for_the_lock(app: Testpmd) -> None:
 
 def _no_inodes(app: Testpmd) -> None:
     subprocess.run(["mount", "-o", "remount,nr_inodes=2", HOMES], check=False)
-    for number in range(9999):
-        try:
+    with contextlib.suppress(OSError):
+        for number in range(9999):
             (HOMES / f"f{number}").touch()
-        except OSError:  # noqa: PERF203
-            break
 
 
 def _read_only(app: Testpmd) -> None:

@@ -209,7 +209,9 @@ class _Server:
         self.told[request] = value
 
     def own(self, port_id: int, owned: bool) -> None:
-        self.eal.ports[port_id]["owned"] = owned  # type: ignore[index]
+        port = self.eal.ports[port_id]
+        assert port
+        port["owned"] = owned
 
     def forget(self) -> None:
         self.requests = []

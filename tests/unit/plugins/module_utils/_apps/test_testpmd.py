@@ -57,11 +57,18 @@ class FakePorts:
         return [port for port in self.read() if port.port_id in wanted]
 
 
+class _Testpmd(testpmd.Testpmd):
+    def __init__(self, program: FakeTestpmd) -> None:
+        super().__init__(_APP, timeout=1)
+        self._ports = t.cast(t.Any, FakePorts(program))
+        self._program = program
+
+    def _connect(self, timeout: float) -> t.Any:
+        return FakeConsole(self._program)
+
+
 def adapter_of(program: FakeTestpmd) -> testpmd.Testpmd:
-    adapter = testpmd.Testpmd(_APP, timeout=1)
-    adapter._ports = t.cast(t.Any, FakePorts(program))
-    adapter._connect = t.cast(t.Any, lambda _timeout: FakeConsole(program))  # type: ignore[method-assign]
-    return adapter
+    return _Testpmd(program)
 
 
 @pytest.mark.parametrize(
@@ -422,7 +429,7 @@ def test_settle(monkeypatch: pytest.MonkeyPatch) -> None:
     def stuck(_timeout: float) -> t.NoReturn:
         raise HotplugError("console_stuck", "no prompt")
 
-    adapter._connect = t.cast(t.Any, stuck)  # type: ignore[method-assign]
+    monkeypatch.setattr(adapter, "_connect", stuck)
     assert not adapter.settle()
 
 

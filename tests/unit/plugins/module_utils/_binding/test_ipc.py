@@ -111,7 +111,7 @@ def test_attach_ping_detach(reached: Reached, release: Release) -> None:
     assert sorted(os.listdir(app.directory)) == before, "the reply sockets are gone"
 
 
-def test_our_socket_is_no_secondary_s(reached: Reached) -> None:
+def test_our_socket_is_no_secondary_s(reached: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
     app, primary = reached()
     names: list[str] = []
     original = ipc.Primary._await
@@ -120,11 +120,8 @@ def test_our_socket_is_no_secondary_s(reached: Reached) -> None:
         names.extend(os.listdir(app.directory))
         return original(self, connection, timeout)
 
-    ipc.Primary._await = await_  # type: ignore[method-assign]
-    try:
-        primary.ping(timeout=0)
-    finally:
-        ipc.Primary._await = original  # type: ignore[method-assign]
+    monkeypatch.setattr(ipc.Primary, "_await", await_)
+    primary.ping(timeout=0)
     assert [name for name in names if name.startswith("hotplug_")]
     assert not [name for name in names if name.startswith("mp_socket_")]
 

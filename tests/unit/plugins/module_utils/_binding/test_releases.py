@@ -57,7 +57,7 @@ def test_unknown_release_has_no_facts() -> None:
     assert releases.facts(Release(19, 11)) is None
 
 
-PARSED: list[tuple[str, Release | None]] = [  # type: ignore[unused-ignore]
+PARSED: list[tuple[str, Release | None]] = [
     ("DPDK 22.11.11", Release(22, 11, 11)),
     ("DPDK 22.11.0", Release(22, 11)),
     ("25.11", Release(25, 11)),
