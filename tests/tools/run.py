@@ -123,7 +123,6 @@ def _docs(log: Log) -> Counts:
                 lint.program("antsibull-docs"),
                 "lint-collection-docs",
                 "--plugin-docs",
-                "--skip-rstcheck",
                 "--validate-collection-refs",
                 "all",
                 ".",
