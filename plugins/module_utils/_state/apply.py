@@ -21,6 +21,9 @@ from .plan import plan
 from .refusals import gone, told
 from .work import AppWork, action
 
+# How many of the steps that were undone a message names.
+_NAMED = 6
+
 
 def apply(steps: t.Sequence[tuple[Step, AppWork]], progress: t.Callable[[str], None] | None = None) -> None:
     """Do the steps in their order and look whether they hold; on a failure, what was done is taken back.
@@ -76,8 +79,14 @@ def _undo(done: t.Sequence[tuple[Step, Acts]], error: HotplugError) -> None:
             undone.append(str(step))
     error.fields.update(undone=undone, not_undone=left)
     if undone or left:
-        error.way_out += f"{' ' if error.way_out else ''}Undone: {', '.join(undone) or 'nothing'}."
+        error.way_out += f"{' ' if error.way_out else ''}Undone: {_short(undone) or 'nothing'}."
         error.way_out += f" Not undone: {'; '.join(left)}." if left else ""
+
+
+def _short(steps: t.Sequence[str]) -> str:
+    """The steps in a line that can be read; the field ``undone`` has them all."""
+    more = len(steps) - _NAMED
+    return ", ".join(steps[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _taken_back(step: Step, acts: Acts) -> str:
@@ -126,14 +135,14 @@ class Acts:
 
     def prepare(self, steps: t.Sequence[Step]) -> None:
         """The last refusals, and a record that holds what is about to happen, before the first change."""
-        try:
-            self._adapter.precheck()
-        except HotplugError as error:
-            raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
         for step in steps:
             if step.verb == "attach" and step.device.name not in self.work.before.devices:
                 self._journal.planned(step.device)
-        self._journal.save()
+        try:
+            self._adapter.precheck()
+            self._journal.rehearse()
+        except HotplugError as error:
+            raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
         stopping = [self.work.before.devices[step.device.name] for step in steps if step.verb == "stop"]
         if stopping:
             self._adapter.release([port.port_id for one in stopping for port in one.ports])
@@ -190,9 +199,13 @@ class Acts:
                 f"device '{device.name}' was started since it was looked at",
                 way_out="Stop it in the application and run again.",
             )
-        self._adapter.detach(device, [port.port_id for port in ports])
-        self._journal.detached(device)
+        known = self._journal.detached(device)
         self._journal.save()
+        try:
+            self._adapter.detach(device, [port.port_id for port in ports])
+        except HotplugError:
+            self._journal.restored(device, known)
+            raise
 
     def _start(self, device: Devargs) -> None:
         """Start its ports; of those that we stopped before, no others."""
@@ -240,7 +253,7 @@ class Acts:
                 "not_effective",
                 f"application '{self.work.app.prefix}' answered that it was done, but there is still to do: "
                 + ", ".join(str(step) for step in left),
-                way_out="Look at its log.",
+                way_out="Look at its log; a device of another kind than a network card has no ports.",
                 app=self.work.app.prefix,
                 device=left[0].device.name,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import typing as t
 
 from .._devices import Devargs
 from .._errors import HotplugError
@@ -30,17 +31,36 @@ class Journal:
     def attached(self, device: Devargs) -> None:
         self._record.devices[device.name] = {"bus": device.bus, "args": device.args, "ports": []}
 
-    def detached(self, device: Devargs) -> None:
+    def detached(self, device: Devargs) -> dict[str, t.Any] | None:
+        """What was known of the device, for restored()."""
+        known = self._record.devices.get(device.name)
         self._record.devices[device.name] = {"bus": device.bus, "args": None, "ports": []}
+        return known
+
+    def restored(self, device: Devargs, known: dict[str, t.Any] | None) -> None:
+        """It was not detached after all. That is written with the next change; until then nothing false is."""
+        if known is None:
+            del self._record.devices[device.name]
+        else:
+            self._record.devices[device.name] = known
 
     def adopted(self, device: Devargs, ports: list[str]) -> None:
         """Ports of these names belong to the device."""
         self._record.devices[device.name]["ports"] = ports
 
+    def rehearse(self) -> None:
+        """Write it before the first change, and once more: it needs room beside the one that is there."""
+        self._write()
+        self._write()
+
     def save(self) -> None:
         """Onto the disk, whole or not at all."""
+        if self._record.devices != (self._written or {}):
+            self._write()
+
+    def _write(self) -> None:
         record = self._record
-        if record.devices == (self._written or {}) or record.home is None:
+        if record.home is None:
             return
         try:
             self._replace(record.home, json.dumps({**record.life, "devices": record.devices}).encode())

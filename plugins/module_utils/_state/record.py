@@ -41,7 +41,7 @@ class Record:
             return None
         try:
             data = json.loads(os.read(fd, _LIMIT))
-        except (ValueError, RecursionError):
+        except (OSError, ValueError, RecursionError):  # a directory; nonsense
             return None
         finally:
             os.close(fd)

@@ -17,7 +17,6 @@ import time
 import typing as t
 
 import pytest
-
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import find
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -548,9 +547,13 @@ def test_no_room_for_the_record_is_found_before_the_first_change(fake: Start, mo
     def full(_home: t.Any, _data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
+    run_on(app, "net_null1")
+    before = list(app.requests)
     monkeypatch.setattr(Journal, "_replace", staticmethod(full))
-    fails(lambda: run_on(app, "net_null0"), "no_journal")
-    assert app.requests == []
+    attach = fails(lambda: run_on(app, "net_null0"), "no_journal")
+    detach = fails(lambda: run_on(app, "net_null1", state="absent"), "no_journal")
+    assert {str(error).partition(": ")[0] for error in (attach, detach)} == {"application 'web'"}
+    assert app.requests == before
 
 
 def test_what_was_not_foreseen_is_undone_too(fake: Start) -> None:

@@ -9,7 +9,6 @@ import os
 import typing as t
 
 import pytest
-
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _devices
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
@@ -65,6 +64,21 @@ def test_detached_and_absent_ones_have_no_arguments(kept: str) -> None:
     assert (one.args("net_null0"), one.args("net_null1")) == (None, "size=1")
     journal.detached(NULL._replace(name="net_null1"))
     assert one.args("net_null1") is None
+
+
+def test_what_is_not_detached_after_all_is_known_again(kept: str) -> None:
+    one = opened()
+    journal = Journal(one)
+    journal.attached(NULL)
+    other = NULL._replace(name="net_null1")
+    for device in (NULL, other):
+        journal.restored(device, journal.detached(device))
+    assert one.args("net_null0") == "size=64" and "net_null1" not in one.devices
+
+
+def test_a_record_that_is_no_file_is_none(kept: str) -> None:
+    os.mkdir(kept)
+    assert opened().devices == {}
 
 
 @pytest.mark.parametrize("life", [APP._replace(pid=8), APP._replace(start_time=100)])
