@@ -352,7 +352,8 @@ def _ports(given: argparse.Namespace) -> int:
     if given.json:
         _print_json(t.cast(Json, found))
     else:
-        _print(ports_text(found["ports"], width()))
+        if found["ports"] or not found["unread"]:
+            _print(ports_text(found["ports"], width()))
         for one in found["unread"]:
             text = f"{_PROGRAM}: the ports of '{one['app']}' (pid {one['pid']}) cannot be read: {one['reason']}"
             _complain([text])
@@ -370,7 +371,7 @@ def _require_running(given: argparse.Namespace) -> None:
     found = find(system, runtime_dir=given.runtime_dir or "")
     if any(app.running and app.prefix == given.app for app in found):
         return
-    select(found, AppSpec(prefix=given.app), system)
+    select(found, AppSpec(prefix=given.app, runtime_dir=given.runtime_dir or ""), system)
 
 
 def ports_text(ports: t.Sequence[Json], columns: int) -> list[str]:

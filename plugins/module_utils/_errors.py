@@ -28,15 +28,11 @@ class HotplugError(Exception):
         self.fields = fields
 
     def __str__(self) -> str:
-        where = " of ".join(
-            name
-            for name in (
-                f"device '{self.device}'" if self.device and self.device not in self.message else "",
-                f"application '{self.app}'" if self.app and f"'{self.app}'" not in self.message else "",
-            )
-            if name
-        )
-        text = self.message + (f" ({where})" if where else "")
+        text = self.message
+        if self.device and self.device not in text:
+            text = f"device '{self.device}': {text}"
+        if self.app and f"'{self.app}'" not in text:
+            text = f"application '{self.app}'{', ' if text.startswith('device ') else ': '}{text}"
         return text + (". " + self.way_out if self.way_out else "")
 
     def about(self, *, app: str = "", device: str = "") -> HotplugError:

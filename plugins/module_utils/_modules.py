@@ -18,7 +18,12 @@ def port(params: t.Mapping[str, t.Any], *, check: bool) -> dict[str, t.Any]:
     """What dpdk_port does and returns; its warnings are under ``warnings``."""
     from ._state.engine import converge
 
-    result = converge({"apps": [_app(params)]}, check=check)
+    try:
+        result = converge({"apps": [_app(params)]}, check=check)
+    except HotplugError as error:
+        # Who wrote a task knows nothing of a document.
+        error.message = error.message.replace("apps[0].", "").replace("apps[0]", "the task")
+        raise
     (one,) = result["apps"]
     header = f"ports of DPDK application {one['app']['prefix']}"
     one["diff"].update(before_header=header, after_header=header)

@@ -107,8 +107,8 @@ class Directory:
             foreign = exc.errno in (errno.ELOOP, errno.ENOTDIR)
             raise HotplugError(
                 "foreign" if foreign else "unreadable",
-                f"directory {self.path!r} cannot be used: {'it is a link' if foreign else exc.strerror}",
-                way_out="Only a real directory of the application's own is trusted.",
+                f"directory {self.path!r} cannot be used: {'it is a link or no directory' if foreign else exc.strerror}",
+                way_out="Only a real directory is trusted: check who put this there.",
             ) from exc
 
     def distrust(self, owner: int) -> str:

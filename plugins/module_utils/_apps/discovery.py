@@ -189,7 +189,7 @@ def _combine(app: App, owner: int, release: releases.Release | None, served: lis
 def _other(app: App, release: releases.Release | None) -> str:
     if app.release == release:
         return ""
-    return f"telemetry says DPDK {app.release or app.version}, the application's config file {release}"
+    return f"telemetry says {app.version}, the application's config file {release}"
 
 
 def _describe(system: System, app: App, directory: Directory, above: Directory) -> App:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 
@@ -133,7 +132,7 @@ class Multiprocess:
         found = outcome.meaning(meanings, result)
         raise HotplugError(
             found.reason,
-            f"cannot {verb} device '{device.text}' (bus {device.bus}): {found.what} ({os.strerror(-result)}, {result})",
+            f"cannot {verb} device '{device.text}' (bus {device.bus}): {found.what} ({result})",
             way_out=found.way_out,
             device=device.text,
             errno=result,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import typing as t
 
 
@@ -24,7 +25,9 @@ ATTACH = {
     errno.EPERM: Meaning(
         "bad_devargs", "its driver refuses it", "Check its arguments; the application's log says more."
     ),
-    errno.ENOENT: Meaning("no_such_device", "there is no such device", "Check its name."),
+    errno.ENOENT: Meaning(
+        "no_such_device", "there is no such device", "Check its name and arguments; the application's log says more."
+    ),
     errno.ENOMEM: Meaning("no_memory", "the application has no memory for it", "Give it more hugepages."),
     errno.EFAULT: Meaning(
         "unknown_driver", "the application has no driver or bus of that name", "Check the name; load the driver (-d)."
@@ -54,4 +57,4 @@ DETACH = {
 
 def meaning(table: t.Mapping[int, Meaning], code: int) -> Meaning:
     """The meaning of a negative errno in one of the tables."""
-    return table.get(-code, Meaning("failed", "DPDK refuses", "Look at the application's log."))
+    return table.get(-code, Meaning("failed", f"DPDK refuses: {os.strerror(-code)}", "Look at the application's log."))

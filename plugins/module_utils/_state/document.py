@@ -19,6 +19,8 @@ ADAPTERS = ("auto", "multiprocess", "testpmd")
 CHANNELS = ("auto", "ipc", "eal")
 _FLAGS = ("exclusive", "force", "atomic", "recreate")
 _MAX_TIMEOUT = 3600
+# Characters of what is wrong that an error shows.
+_SHOWN = 200
 
 
 def parse(document: t.Any) -> tuple[AppSpec, ...]:
@@ -29,7 +31,15 @@ def parse(document: t.Any) -> tuple[AppSpec, ...]:
     top = _object(document, "the document", ("version", "apps"))
     if top.get("version", VERSION) != VERSION:
         raise _bad("version", f"is {top['version']!r}; this release reads version {VERSION}", "Use a matching release.")
-    return tuple(_app(one, f"apps[{index}]") for index, one in enumerate(_list(top.get("apps"), "apps")))
+    return tuple(_named(one, f"apps[{index}]") for index, one in enumerate(_list(top.get("apps"), "apps")))
+
+
+def _named(value: t.Any, where: str) -> AppSpec:
+    try:
+        return _app(value, where)
+    except HotplugError as error:
+        name = value.get("app") if isinstance(value, dict) and error.reason != "bad_prefix" else ""
+        raise error.about(app=name[:64] if isinstance(name, str) else "") from error
 
 
 def _app(value: t.Any, where: str) -> AppSpec:
@@ -39,10 +49,8 @@ def _app(value: t.Any, where: str) -> AppSpec:
     runtime_dir = _text(entry.get("runtime_dir"), f"{where}.runtime_dir")
     if runtime_dir and (not runtime_dir.startswith("/") or "\0" in runtime_dir or ".." in runtime_dir.split("/")):
         raise _bad(f"{where}.runtime_dir", f"{runtime_dir!r} is not an absolute path", "Write it out, without '..'.")
-    ports = [
-        _port(one, f"{where}.ports[{index}]", entry)
-        for index, one in enumerate(_list(entry.get("ports"), f"{where}.ports"))
-    ]
+    listed = enumerate(_list(entry.get("ports"), f"{where}.ports"))
+    ports = [_port(one, f"{where}.ports[{index}]", entry) for index, one in listed]
     flags = {name: _flag(entry[name], f"{where}.{name}") for name in _FLAGS if entry.get(name) is not None}
     if flags.get("exclusive") and entry.get("ports") is None:
         raise _bad(where, "has exclusive but no ports", "Write an empty list to detach all of them.")
@@ -79,7 +87,7 @@ def _port(value: t.Any, where: str, app: dict[str, t.Any]) -> PortSpec:
 
 
 def _bad(where: str, what: str, way_out: str) -> HotplugError:
-    return HotplugError("bad_document", f"{where} {what}", way_out=way_out)
+    return HotplugError("bad_document", f"{where} {what[:_SHOWN]}", way_out=way_out)
 
 
 def _object(value: t.Any, where: str, names: tuple[str, ...]) -> dict[str, t.Any]:

@@ -25,6 +25,7 @@ _POLL = 0.01
 def no_application(meant: t.Sequence[App], spec: AppSpec, running: t.Iterable[str]) -> HotplugError:
     """None that is meant is running; ``meant`` are what is left of it, ``running`` the names of others."""
     what = f"no DPDK application '{spec.prefix}' is running" if spec.prefix else "no DPDK application is running"
+    what += f" in {spec.runtime_dir}" if spec.runtime_dir else ""
     distrusted = [app.distrust for app in meant if app.distrust]
     if distrusted:
         what += f" that could be trusted: {'; '.join(distrusted)}"

@@ -7,15 +7,14 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 
 TEXTS: list[tuple[dict[str, t.Any], str]] = [
     ({}, "it is bad"),
     ({"way_out": "Mend it."}, "it is bad. Mend it."),
-    ({"app": "web"}, "it is bad (application 'web')"),
-    ({"device": "net_null0"}, "it is bad (device 'net_null0')"),
-    ({"app": "web", "device": "net_null0", "way_out": "X."}, "it is bad (device 'net_null0' of application 'web'). X."),
+    ({"app": "web"}, "application 'web': it is bad"),
+    ({"device": "net_null0"}, "device 'net_null0': it is bad"),
+    ({"app": "web", "device": "net_null0", "way_out": "X."}, "application 'web', device 'net_null0': it is bad. X."),
 ]
 
 
@@ -32,7 +31,7 @@ def test_a_name_that_the_message_has_is_not_repeated() -> None:
 def test_result_has_what_is_known_and_the_fields() -> None:
     error = HotplugError("bad", "it is bad", app="web", errno=-12)
     assert error.result() == {
-        "msg": "it is bad (application 'web')",
+        "msg": "application 'web': it is bad",
         "error": {"reason": "bad", "message": "it is bad", "app": "web", "errno": -12},
     }
 

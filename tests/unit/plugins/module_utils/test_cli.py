@@ -16,7 +16,6 @@ import typing as t
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _cli, _helper, _outcome, _tables, _version
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import broker, console
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -486,11 +485,11 @@ ENDS: list[tuple[str, list[str], list[Act], int, str]] = [
     ),
     ("not undone", ["attach", "net_null1", "net_nosuch0"], [Act(), Act(), Act(-16)], 4, "Not undone: attach net_null1"),
     ("started", ["detach", "0"], [], 3, "has started ports: 0 (net_null0)"),
-    ("application named though not given", ["detach", "0"], [], 3, "(application 'web')"),
+    ("application named though not given", ["detach", "0"], [], 3, "application 'web', device"),
     ("bad name", ["attach", "a b"], [], 2, "neither a PCI address nor"),
     ("twice", ["attach", "net_null1", "net_null1,copy=1"], [], 2, "is given twice"),
     ("no such application", ["attach", "net_null1", "--app", "mail"], [], 5, "no DPDK application 'mail' is running"),
-    ("no such application's ports", ["ports", "mail"], [], 5, "Running are: "),
+    ("no such application's ports", ["ports", "mail"], [], 5, "no DPDK application 'mail' is running"),
     ("cannot", ["attach", "net_null1", "--started"], [], 3, "cannot start the ports"),
     ("other channel", ["attach", "net_null1", "--channel", "eal"], [], 3, "cannot be reached: multiprocess (eal): "),
     ("dies", ["attach", "net_null1"], [Act(dies="before")], 4, "way out"),
