@@ -74,5 +74,7 @@ def _unlisted(system: System, eal: t.Sequence[int], apps: t.Sequence[App]) -> li
         if "secondary" in app.option_values("--proc-type"):
             continue
         prefix = (app.option_values("--file-prefix") or ["rte"])[-1]
-        found.append(app._replace(prefix=prefix, telemetry_error="it serves no telemetry"))
+        ours = os.geteuid() in (0, app.uid)
+        why = "it serves no telemetry" if ours else "what it serves is not open to other users"
+        found.append(app._replace(prefix=prefix, telemetry_error=why))
     return found

@@ -67,17 +67,21 @@ def multiprocess(app: App, system: System) -> t.Iterator[Reach]:
 def _no_secondary_way(app: App) -> str:
     if not app.running:
         return "it is not running"
-    if app.distrust:
-        return app.distrust
+    if app.distrust or _not_ours(app):
+        return app.distrust or _not_ours(app)
     if not app.shared:
         return (
             "it has no shared files: it was started with --in-memory or --no-shconf, or serves its telemetry elsewhere"
         )
     if app.root:
         return f"it runs in a mount namespace of its own (pid {app.pid}): run the play in its container"
-    if os.geteuid() not in (0, app.uid):
-        return f"it runs as user {app.uid}, this as user {os.geteuid()}: become that user or root"
     return ""
+
+
+def _not_ours(app: App) -> str:
+    if os.geteuid() in (0, app.uid):
+        return ""
+    return f"it runs as user {app.uid}, this as user {os.geteuid()}: become that user or root"
 
 
 def _no_ipc(app: App) -> str:
@@ -125,14 +129,12 @@ def _no_console(app: App) -> str:
         return "it is not running"
     if not app.is_testpmd:
         return "it is not a testpmd"
-    if app.distrust:
-        return app.distrust
+    if app.distrust or _not_ours(app):
+        return app.distrust or _not_ours(app)
     if not is_interactive(app.command):
         return "it was started without -i, so it has no console"
     if app.telemetry_error or not app.telemetry:
         return f"its ports cannot be read: {app.telemetry_error or 'it serves no telemetry'}"
-    if os.geteuid() not in (0, app.uid):
-        return f"it runs as user {app.uid}, this as user {os.geteuid()}: become that user or root"
     if not any(os.path.lexists(f"{place}/{CONSOLE}") for place in consoles(app)):
         return "its console is not reachable: start it with dpdk-hotplug console"
     return ""
