@@ -98,11 +98,10 @@ def test_looking_waits_for_nobody(host_dpdk: Dpdk) -> None:
 
 
 def _fill(directory: Path) -> None:
-    with open(directory / "ballast", "wb") as ballast:
+    with open(directory / "ballast", "wb", buffering=0) as ballast:
         try:
             while True:
                 ballast.write(b"x" * 4096)
-                ballast.flush()
         except OSError:
             pass
 
