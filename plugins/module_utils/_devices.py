@@ -87,11 +87,11 @@ def parse(text: str) -> Devargs:
         _refuse(text, "its arguments are empty or hold blanks or unprintable characters", "Write key=value,key=value.")
     device = Devargs(bus or "vdev", name, args)
     if len(name) > MAX_NAME:
-        _refuse(text, f"its name has {len(name)} characters, DPDK takes {int(MAX_NAME)}", "Shorten the name.")
+        _refuse(text, f"its name has {len(name)} characters, DPDK takes {MAX_NAME}", "Shorten the name.")
     if len(device.wire) > MAX_WIRE:
         _refuse(
             text,
-            f"with its bus it has {len(device.wire)} bytes, DPDK takes {int(MAX_WIRE)} and would cut the rest",
+            f"with its bus it has {len(device.wire)} bytes, DPDK takes {MAX_WIRE} and would cut the rest",
             "Shorten the arguments, for instance the paths in them.",
         )
     return device

@@ -71,7 +71,7 @@ def _read() -> dict[str, t.Any]:
 
     data = sys.stdin.buffer.read(_MAX_REQUEST + 1)
     if len(data) > _MAX_REQUEST:
-        raise _bad(f"has more than {int(_MAX_REQUEST)} bytes")
+        raise _bad(f"has more than {_MAX_REQUEST} bytes")
     try:
         request = json.loads(data)
     except (ValueError, RecursionError) as exc:

@@ -72,7 +72,7 @@ class System:
 
     def process(self, pid: int) -> Process | None:
         """The process, or None when there is none of that pid. Source: proc(5), fields 2, 3 and 22."""
-        text = self.read(f"/proc/{int(pid)}/stat").decode("ascii", "replace")
+        text = self.read(f"/proc/{pid}/stat").decode("ascii", "replace")
         head, _bracket, tail = text.rpartition(")")
         fields = tail.split()
         if len(fields) < 20:
@@ -81,13 +81,13 @@ class System:
 
     def command(self, pid: int) -> tuple[str, ...]:
         """A process's command line."""
-        words = self.read(f"/proc/{int(pid)}/cmdline").decode("utf-8", "surrogateescape").split("\0")
+        words = self.read(f"/proc/{pid}/cmdline").decode("utf-8", "surrogateescape").split("\0")
         return tuple(words[:-1])
 
     def uid(self, pid: int) -> int:
         """The user that a process runs as; -1 when it is gone."""
         try:
-            return os.stat(self.path(f"/proc/{int(pid)}")).st_uid
+            return os.stat(self.path(f"/proc/{pid}")).st_uid
         except OSError:
             return -1
 
@@ -105,9 +105,10 @@ class Directory:
             self.fd: int = os.open(path, flags, dir_fd=parent.fd if parent else None)
         except OSError as exc:
             foreign = exc.errno in (errno.ELOOP, errno.ENOTDIR)
+            why = "it is a link or no directory" if foreign else exc.strerror
             raise HotplugError(
                 "foreign" if foreign else "unreadable",
-                f"directory {self.path!r} cannot be used: {'it is a link or no directory' if foreign else exc.strerror}",
+                f"directory {self.path!r} cannot be used: {why}",
                 way_out="Only a real directory is trusted: check who put this there.",
             ) from exc
 
@@ -115,7 +116,7 @@ class Directory:
         """Why the directory is not to be trusted as one of user ``owner``, of root or of ourselves; empty if it is."""
         status = os.fstat(self.fd)
         if status.st_uid not in (0, os.geteuid(), owner):
-            return f"{self.path} belongs to user {int(status.st_uid)}"
+            return f"{self.path} belongs to user {status.st_uid}"
         if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
             return f"everybody may write to {self.path} (mode {stat.S_IMODE(status.st_mode):04o})"
         return ""
@@ -137,7 +138,7 @@ class Directory:
 
         It is short as well, so that it fits a socket address (108 bytes, unix(7)).
         """
-        return f"/proc/self/fd/{int(self.fd)}/{name}"
+        return f"/proc/self/fd/{self.fd}/{name}"
 
     def is_socket(self, name: str) -> bool:
         """Whether ``name`` is a socket itself, not a link to one."""

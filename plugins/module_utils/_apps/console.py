@@ -77,7 +77,7 @@ def _doubt(place: str, app: App, system: System) -> str:
 def _ancestors(pid: int, system: System) -> Iterator[int]:
     """The processes that a process descends from, nearest first. Source: proc(5), /proc/PID/stat field 4."""
     for _each in range(_MAX_ANCESTORS):
-        fields = system.read(f"/proc/{int(pid)}/stat").rpartition(b")")[2].split()
+        fields = system.read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
         pid = int(fields[1]) if len(fields) > 1 else 0
         if pid <= 1:
             return

@@ -41,12 +41,12 @@ def _views(system: System, eal: t.Sequence[int]) -> list[View]:
     ours = system.link("/proc/self/ns/mnt")
     views = {ours: View("", sockets)}
     for pid in eal:
-        views.setdefault(system.link(f"/proc/{int(pid)}/ns/mnt") or ours, View(f"/proc/{int(pid)}/root", sockets))
+        views.setdefault(system.link(f"/proc/{pid}/ns/mnt") or ours, View(f"/proc/{pid}/root", sockets))
     return list(views.values())
 
 
 def _is_eal(system: System, pid: int) -> bool:
-    tasks = f"/proc/{int(pid)}/task"
+    tasks = f"/proc/{pid}/task"
     try:
         # Each thread is a directory: two links more than threads (proc(5)); EAL has several threads.
         if os.stat(system.path(tasks)).st_nlink == 3:
@@ -58,7 +58,7 @@ def _is_eal(system: System, pid: int) -> bool:
 
 def _sockets(system: System, eal: t.Sequence[int]) -> str:
     """The unix sockets of every network namespace with a DPDK application."""
-    tables = {system.link(f"/proc/{int(pid)}/ns/net"): f"/proc/{int(pid)}/net/unix" for pid in eal}
+    tables = {system.link(f"/proc/{pid}/ns/net"): f"/proc/{pid}/net/unix" for pid in eal}
     return "\n".join(system.read(table, 1 << 24).decode("utf-8", "replace") for table in tables.values())
 
 

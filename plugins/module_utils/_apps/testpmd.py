@@ -148,7 +148,7 @@ class Testpmd:
             self._adopt(port_id)
             out = self._port("start", port_id)
         if not self._started(port_id):
-            raise _failure(f"start port {int(port_id)}", out, _START)
+            raise _failure(f"start port {port_id}", out, _START)
         self._stopped.discard(port_id)
         self._joining.add(port_id)
         self._join()
@@ -162,7 +162,7 @@ class Testpmd:
             self.release([port_id])
             out = self._port("stop", port_id)
         if self._started(port_id):
-            raise _failure(f"stop port {int(port_id)}", out, _START)
+            raise _failure(f"stop port {port_id}", out, _START)
         self._stopped.add(port_id)
         self._released.discard(port_id)
         self._joining.discard(port_id)
@@ -228,7 +228,7 @@ class Testpmd:
 
     def _port(self, verb: str, port_id: int) -> str:
         """What testpmd says to ``port start`` or ``port stop``, without its look at all links, which may last 9 s."""
-        command = f"port {verb} {int(port_id)}"
+        command = f"port {verb} {port_id}"
         if "--disable-link-check" in self._app.command:
             return self._run(command)[0]
         return self._run("set link_check off", command, "set link_check on")[1]
@@ -253,10 +253,10 @@ class Testpmd:
         """Have testpmd set up a port that another process attached: it does at any attach, also of what is there."""
         for port in self._ports.again([port_id]):
             (out,) = self._run(f"port attach {_devices.of_port(port.name).wire}")
-            if not re.search(rf"^Port {int(port_id)} is attached\.", out, re.MULTILINE):
+            if not re.search(rf"^Port {port_id} is attached\.", out, re.MULTILINE):
                 raise HotplugError(
                     "not_adopted",
-                    f"testpmd does not take over port {int(port_id)} ({port.name}), which another process attached",
+                    f"testpmd does not take over port {port_id} ({port.name}), which another process attached",
                     way_out="Detach it, and attach it with the adapter testpmd.",
                     device=port.name,
                     console=out,

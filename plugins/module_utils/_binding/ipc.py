@@ -134,7 +134,7 @@ class Primary:
                 f"{self._directory.path}/{name} is not a socket",
                 way_out="The application was started without shared files, or is gone.",
             )
-        ours = f"{_OURS}{int(os.getpid())}_{os.urandom(4).hex()}"
+        ours = f"{_OURS}{os.getpid()}_{os.urandom(4).hex()}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
             self._bind(connection, ours)
             try:
@@ -218,7 +218,7 @@ class Primary:
     def _gone(self) -> HotplugError:
         return HotplugError(
             "primary_gone",
-            f"the application ended while it was asked (pid {int(self._pid)})",
+            f"the application ended while it was asked (pid {self._pid})",
             way_out="Start it again and repeat: what is attached already is left alone.",
         )
 

@@ -29,8 +29,8 @@ class Release(t.NamedTuple):
     def __str__(self) -> str:
         text = f"{self.year:02d}.{self.month:02d}"
         if self.minor:
-            text += f".{int(self.minor)}"
-        return text + (f"-rc{int(self.candidate)}" if self.candidate >= 0 else "")
+            text += f".{self.minor}"
+        return text + (f"-rc{self.candidate}" if self.candidate >= 0 else "")
 
 
 class Facts(t.NamedTuple):

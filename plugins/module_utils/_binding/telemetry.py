@@ -65,7 +65,7 @@ class Telemetry:
             except HotplugError:
                 self._socket.close()
                 raise
-        raise self._error(f"is full: it serves 10 clients and closed our connection {int(_RETRIES + 1)} times")
+        raise self._error(f"is full: it serves 10 clients and closed our connection {_RETRIES + 1} times")
 
     def _enter(self, path: str) -> None:
         """connect(2), which on a socket with a time limit does not wait for room in the server's queue of one."""
