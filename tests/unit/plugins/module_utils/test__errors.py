@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 
 TEXTS: list[tuple[dict[str, t.Any], str]] = [

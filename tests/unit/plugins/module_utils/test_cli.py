@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _cli, _helper, _outcome, _tables, _version
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import broker, console
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError

@@ -56,7 +56,7 @@ ANSWERS: list[tuple[str, str]] = [
 ]
 
 
-def refused(app: FakeApp, *, deadline: float = 0.4, connected: bool = False) -> HotplugError:
+def refused(app: FakeApp, *, deadline: float = 0.4) -> HotplugError:
     open_before = len(os.listdir("/proc/self/fd"))
     with Directory(app.directory) as directory, pytest.raises(HotplugError) as error:
         session = Telemetry(directory, SOCKET, deadline=deadline)

@@ -17,6 +17,7 @@ import time
 import typing as t
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import find
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError

@@ -9,6 +9,7 @@ import os
 import typing as t
 
 import pytest
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _devices
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
