@@ -43,16 +43,9 @@ def choose(app: App, system: System, *, adapter: str = "auto", channel: str = "a
         if one.usable:
             return one
         ways.setdefault(one.reason, []).append(f"{one.adapter}{f' ({one.channel})' if one.channel else ''}")
-    raise HotplugError(
-        "unreachable",
-        f"application '{app.prefix}' (pid {app.pid}) cannot be reached: "
-        + (
-            "; ".join(f"{', '.join(names)}: {why}" for why, names in ways.items())
-            or f"the adapter {adapter} is not for '{app.name}'"
-        ),
-        way_out="Start it in a way that one of these can reach, or choose another adapter or channel.",
-        app=app.prefix,
-    )
+    from .._state.refusals import unreachable
+
+    raise unreachable(app, ways, adapter)
 
 
 def multiprocess(app: App, system: System) -> t.Iterator[Reach]:

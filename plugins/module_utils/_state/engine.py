@@ -15,7 +15,7 @@ from .._system import System
 from . import document
 from .model import AppSpec, Step
 from .observe import ports_result
-from .plan import predict, view
+from .plan import view
 from .work import AppWork, action
 
 
@@ -79,7 +79,11 @@ def _distinct(works: t.Sequence[AppWork]) -> None:
 
 def _result(work: AppWork, steps: t.Sequence[Step], check: bool) -> dict[str, t.Any]:
     before = view(work.before)
-    after = predict(before, steps) if check else view(work.after)
+    after = view(work.after)
+    if check:
+        from .preview import predict
+
+        after = predict(before, steps)
     return {
         "app": app_result(work.app, work.reach.adapter, work.reach.channel),
         "ports": ports_result(work.after.devices),

@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 import binascii
-import errno
 import os
 import stat
 
 from .._apps.app import App
-from .._errors import HotplugError
 from .._system import Directory
 
 
@@ -47,6 +45,8 @@ def open_home(name: str) -> Directory:
     except FileExistsError:
         pass
     except OSError as exc:
+        from .refusals import unusable
+
         raise unusable(place(), exc.strerror) from exc
     with Directory(place()) as above:
         _check(above)
@@ -55,10 +55,9 @@ def open_home(name: str) -> Directory:
         except FileExistsError:
             pass
         except OSError as exc:
-            full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-            raise unusable(
-                f"{place()}/{name}", "the file system is full or read-only" if full else exc.strerror
-            ) from exc
+            from .refusals import unusable
+
+            raise unusable(f"{place()}/{name}", exc.strerror) from exc
         home = Directory(name, parent=above)
     _check(home)
     return home
@@ -67,13 +66,6 @@ def open_home(name: str) -> Directory:
 def _check(directory: Directory) -> None:
     status = os.fstat(directory.fd)
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        from .refusals import unusable
+
         raise unusable(directory.path, f"it belongs to user {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}")
-
-
-def unusable(path: str, why: str | None) -> HotplugError:
-    """The error for a place of ours that cannot be used, before anything was changed."""
-    return HotplugError(
-        "no_journal",
-        f"{path}, where locks and records are kept, cannot be used: {why}. Nothing was changed",
-        way_out="It must be ours, writable by us alone, and have room.",
-    )

@@ -10,11 +10,8 @@ import fcntl
 import json
 import os
 import time
-import typing as t
 
-from .._errors import HotplugError
 from .._system import Directory
-from .home import unusable
 
 _POLL = 0.02
 
@@ -26,26 +23,27 @@ class Lock:
         try:
             self.fd = home.open("lock", os.O_RDWR | os.O_CREAT)
         except OSError as exc:
+            from .refusals import unusable
+
             raise unusable(f"{home.path}/lock", exc.strerror) from exc
         self.waited = False
         end = time.monotonic() + timeout
         while not self._try():
             self.waited = True
             if time.monotonic() >= end:
-                holder = self._holder()
+                from .refusals import locked
+
+                error = locked(prefix, os.pread(self.fd, 256, 0), timeout)
                 os.close(self.fd)
-                raise HotplugError(
-                    "locked",
-                    f"another run works on application '{prefix}' {holder}, and did not end within {timeout:.0f} s",
-                    way_out="Wait for it, or raise timeout; end it only if it hangs.",
-                    app=prefix,
-                )
+                raise error
             time.sleep(_POLL)
         note = json.dumps({"pid": os.getpid(), "since": int(time.time())}).encode()
         try:
             os.pwrite(self.fd, note.ljust(64), 0)
         except OSError as exc:
             os.close(self.fd)
+            from .refusals import unusable
+
             raise unusable(f"{home.path}/lock", exc.strerror) from exc
 
     def _try(self) -> bool:
@@ -54,14 +52,6 @@ class Lock:
         except BlockingIOError:
             return False
         return True
-
-    def _holder(self) -> str:
-        try:
-            note: dict[str, t.Any] = json.loads(os.pread(self.fd, 256, 0))
-            since = time.strftime("%H:%M:%S", time.localtime(note["since"]))
-            return f"(pid {int(note['pid'])}, since {since})"
-        except (ValueError, KeyError, TypeError):
-            return "(it does not say who it is)"
 
     def close(self) -> None:
         os.close(self.fd)

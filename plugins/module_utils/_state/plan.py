@@ -133,17 +133,3 @@ def view(state: AppState) -> dict[str, t.Any]:
         name: {"args": one.device.args if one.args_known else None, "started": one.started}
         for name, one in sorted(state.devices.items())
     }
-
-
-def predict(before: dict[str, t.Any], steps: t.Iterable[Step]) -> dict[str, t.Any]:
-    """What ``view`` will be after the steps."""
-    after = {name: dict(one) for name, one in before.items()}
-    for step in steps:
-        name = step.device.name
-        if step.verb == "detach":
-            after.pop(name, None)
-        elif step.verb == "attach":
-            after[name] = {"args": step.device.args, "started": False}
-        elif name in after:
-            after[name]["started"] = step.verb == "start"
-    return dict(sorted(after.items()))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import typing as t
 
@@ -147,3 +148,40 @@ def _ends(app: App, system: System) -> bool:
             return False
         time.sleep(_POLL)
     return True
+
+
+def unusable(path: str, why: str | None) -> HotplugError:
+    """The error for a place of ours that cannot be used, before anything was changed."""
+    return HotplugError(
+        "no_journal",
+        f"{path}, where locks and records are kept, cannot be used: {why}. Nothing was changed",
+        way_out="It must be ours, writable by us alone, and have room.",
+    )
+
+
+def locked(prefix: str, note: bytes, timeout: float) -> HotplugError:
+    """Another run holds the lock; ``note`` is what it wrote into it."""
+    try:
+        told: dict[str, t.Any] = json.loads(note)
+        since = time.strftime("%H:%M:%S", time.localtime(told["since"]))
+        holder = f"(pid {int(told['pid'])}, since {since})"
+    except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
+        holder = "(it does not say who it is)"
+    return HotplugError(
+        "locked",
+        f"another run works on application '{prefix}' {holder}, and did not end within {timeout:.0f} s",
+        way_out="Wait for it, or raise timeout; end it only if it hangs.",
+        app=prefix,
+    )
+
+
+def unreachable(app: App, ways: dict[str, list[str]], adapter: str) -> HotplugError:
+    """No adapter reaches it; ``ways`` has for each reason those that it stands in the way of."""
+    obstacles = "; ".join(f"{', '.join(names)}: {why}" for why, names in ways.items())
+    return HotplugError(
+        "unreachable",
+        f"application '{app.prefix}' (pid {app.pid}) cannot be reached: "
+        + (obstacles or f"the adapter {adapter} is not for '{app.name}'"),
+        way_out="Start it in a way that one of these can reach, or choose another adapter or channel.",
+        app=app.prefix,
+    )

@@ -104,7 +104,7 @@ def test_no_room_below_the_place(place: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(os, "mkdir", full)
     error = refused()
     assert error.reason == "no_journal"
-    assert "full or read-only" in str(error)
+    assert "No space left" in str(error)
 
 
 def hold(place: str, seconds: float, started: t.Any) -> None:

@@ -8,9 +8,6 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -21,7 +18,10 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._state.model import (
     PortSpec,
     Step,
 )
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state.plan import Plan, plan, predict, view
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.plan import Plan, plan, view
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.preview import predict
+from hypothesis import given
+from hypothesis import strategies as st
 
 ATTACHING = frozenset(("attach", "detach"))
 ALL = ATTACHING | {"start", "stop"}
