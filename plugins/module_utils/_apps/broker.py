@@ -495,4 +495,6 @@ def _start(command: t.Sequence[str], environ: t.Mapping[str, str], slave: int) -
             preexec_fn=prepare,
         )
     except (OSError, subprocess.SubprocessError) as exc:
-        raise HotplugError("refused", f"cannot run {command[0]!r}: {exc}", way_out="Check its path.") from exc
+        raise HotplugError(
+            "refused", f"cannot run {command[0]!r}: {getattr(exc, 'strerror', None) or exc}", way_out="Check its path."
+        ) from exc

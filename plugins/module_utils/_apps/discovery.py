@@ -199,6 +199,8 @@ def _describe(system: System, app: App, directory: Directory, above: Directory) 
     if process is None:
         return app._replace(pid=0)
     uid = system.uid(app.pid)
+    if app.telemetry_error and process.state in "Tt":
+        app = app._replace(telemetry_error="the process is stopped")
     return app._replace(
         uid=uid,
         start_time=process.start_time,
