@@ -36,6 +36,8 @@ _MAX_OUTPUT = 1 << 20
 # struct ucred of socket(7), SO_PEERCRED: pid, uid, gid.
 _UCRED = struct.Struct("=iII")
 _PROMPT = "testpmd> "
+# Seconds without output after which what was piped in is taken for answered.
+_QUIET = 1.0
 # Seconds for handing a packet to the broker itself.
 _HANDOVER = 5.0
 # A program in a console may be started through a few wrappers (ip netns exec, taskset, a shell script).
@@ -324,9 +326,15 @@ def interact(prefix: str, *, runtime_dir: str = "", timeout: float = 30.0) -> in
     It ends with stdin (Ctrl-D); the program goes on. Whoever is idle for a minute while others wait loses the turn.
     """
     place = directory_of(prefix, runtime_dir or eal_runtime_dir(os.environ, os.geteuid()), os.geteuid())
+    open_input = [0]
     with _Link(place, {0, os.geteuid()}, timeout) as link:
         while True:
-            ready, _none, _none = select.select([link.socket.fileno(), 0], [], [])
+            # Lines from a pipe are there at once, and what they print comes after its end.
+            ready, _none, _none = select.select(
+                [link.socket.fileno(), *open_input], [], [], None if open_input else _QUIET
+            )
+            if not ready:
+                return 0
             if link.socket.fileno() in ready:
                 packet = link.socket.recv(1 << 17)
                 if packet[:1] == END or not packet:
@@ -335,8 +343,9 @@ def interact(prefix: str, *, runtime_dir: str = "", timeout: float = 30.0) -> in
                 _write_all(1, packet[1:] if packet[:1] == OUTPUT else b"")
             if 0 in ready:
                 typed = os.read(0, 4096)
-                if not typed:
+                if not typed and os.isatty(0):
                     return 0
+                open_input = [0] if typed else []
                 for line in typed.decode("utf-8", "replace").splitlines():
                     check_line(line or " ")
                     link.socket.send((line or " ").encode("ascii"))

@@ -310,7 +310,7 @@ def test_a_stopped_primary_is_refused_before_the_first_change(host_dpdk: Dpdk) -
     begin = time.monotonic()
     error = refused(app, *THREE)
     assert error.reason == "unreachable" and time.monotonic() - begin < 8
-    names_all(error, "slow", str(app.pid), "does not answer in time")
+    names_all(error, "slow", str(app.pid), "the process is stopped")
     app.resume()
     assert app.ports() == {}
 

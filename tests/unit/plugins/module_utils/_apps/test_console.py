@@ -468,6 +468,8 @@ def test_a_persons_session(start: t.Callable[..., Broker], monkeypatch: pytest.M
             said += os.read(person.stdout.fileno(), 4096)
         person.stdin.close()
         assert person.wait(10) == 0
+    piped = subprocess.run(argv, input=b"set portlist none\n\n", capture_output=True, timeout=10, check=True)
+    assert b"Please stop forwarding first\n" in piped.stdout
     done = subprocess.run(argv, input=b"quit\n", capture_output=True, timeout=10, check=False)
     assert done.returncode in (0, 1)
     app.process.wait(10)
