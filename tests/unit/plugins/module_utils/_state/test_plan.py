@@ -8,6 +8,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -20,8 +23,6 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._state.model import (
 )
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.plan import Plan, plan, view
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.preview import predict
-from hypothesis import given
-from hypothesis import strategies as st
 
 ATTACHING = frozenset(("attach", "detach"))
 ALL = ATTACHING | {"start", "stop"}
