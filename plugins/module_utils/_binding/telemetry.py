@@ -17,12 +17,11 @@ from .._system import Directory
 
 # struct ucred of socket(7), SO_PEERCRED: pid, uid, gid.
 _UCRED = struct.Struct("=iII")
+_TIMEVAL = struct.Struct("@ll")
 # lib/telemetry/telemetry.c: MAX_OUTPUT_LEN is 16 KiB; a server that says more than this in its banner is not DPDK's.
 _MAX_OUTPUT = 1 << 16
 # lib/telemetry/telemetry.c: MAX_CONNECTIONS is 10; one more is accepted and closed at once.
 _RETRIES = 4
-# lib/telemetry/telemetry.c: listen(sock, 1). Seconds between two looks whether there is room again.
-_POLL = 0.005
 # Requests on their way at once: fewer than what a socket buffer holds.
 _WINDOW = 16
 
@@ -48,9 +47,10 @@ class Telemetry:
     def _connect(self, path: str) -> dict[str, t.Any]:
         for attempt in range(_RETRIES + 1):
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-            self._limit = 4096
+            self._limit, self._bound = 4096, 0.0
             try:
-                self._enter(path)
+                self._wait()
+                self._socket.connect(path)
                 self.peer_pid, self.peer_uid, _gid = _UCRED.unpack(
                     self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
                 )
@@ -60,21 +60,12 @@ class Telemetry:
                 time.sleep(min(0.05 * 2**attempt, self._left()))
             except OSError as exc:
                 self._socket.close()
-                hung = isinstance(exc, (socket.timeout, BlockingIOError))
+                hung = isinstance(exc, BlockingIOError)
                 raise self._error("does not answer" if hung else f"refuses: {exc.strerror}") from exc
             except HotplugError:
                 self._socket.close()
                 raise
         raise self._error(f"is full: it serves 10 clients and closed our connection {_RETRIES + 1} times")
-
-    def _enter(self, path: str) -> None:
-        """connect(2), which on a socket with a time limit does not wait for room in the server's queue of one."""
-        while True:
-            self._socket.settimeout(self._left())
-            try:
-                return self._socket.connect(path)
-            except BlockingIOError:
-                time.sleep(_POLL)
 
     def ask(self, *requests: str) -> list[t.Any]:
         """The answers to the requests, in order; None where the application knows no answer.
@@ -113,18 +104,30 @@ class Telemetry:
             raise self._error("does not answer in time")
         return left
 
+    def _wait(self) -> None:
+        """Have the kernel bound the next call: cheaper than settimeout(), and connect(2) waits for its turn (socket(7))."""
+        left = self._left()
+        if not left <= self._bound <= 2 * left:
+            self._bound = left
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self._socket.setsockopt(
+                    socket.SOL_SOCKET, option, _TIMEVAL.pack(int(left), max(1, int(left % 1 * 1e6)))
+                )
+
     def _send(self, request: str) -> None:
-        self._socket.settimeout(self._left())
+        self._wait()
         try:
             self._socket.send(request.encode("ascii"))
+        except BlockingIOError as exc:
+            raise self._error(f"does not answer in time ({request})") from exc
         except OSError as exc:
             raise self._error(f"broke off at {request}") from exc
 
     def _receive(self, what: str) -> bytes:
-        self._socket.settimeout(self._left())
+        self._wait()
         try:
             data = self._socket.recv(self._limit + 1)
-        except socket.timeout as exc:
+        except BlockingIOError as exc:
             raise self._error(f"does not answer in time ({what})") from exc
         except ConnectionResetError:
             data = b""
