@@ -105,7 +105,7 @@ class Telemetry:
         return left
 
     def _wait(self) -> None:
-        """Have the kernel bound the next call: cheaper than settimeout(), and connect(2) waits for its turn (socket(7))."""
+        """Have the kernel bound the next call: cheaper than settimeout(), and connect(2) waits its turn (socket(7))."""
         left = self._left()
         if not left <= self._bound <= 2 * left:
             self._bound = left
