@@ -23,8 +23,8 @@ _ENDING = 0.2
 _POLL = 0.01
 
 
-def no_application(meant: t.Sequence[App], spec: AppSpec, running: t.Iterable[str]) -> HotplugError:
-    """None that is meant is running; ``meant`` are what is left of it, ``running`` the names of others."""
+def no_application(meant: t.Sequence[App], spec: AppSpec, there: t.Iterable[App]) -> HotplugError:
+    """None that is meant is running; ``meant`` are what is left of it, ``there`` all that the host has."""
     what = f"no DPDK application '{spec.prefix}' is running" if spec.prefix else "no DPDK application is running"
     what += f" in {spec.runtime_dir}" if spec.runtime_dir else ""
     distrusted = [app.distrust for app in meant if app.distrust]
@@ -32,6 +32,7 @@ def no_application(meant: t.Sequence[App], spec: AppSpec, running: t.Iterable[st
         what += f" that could be trusted: {'; '.join(distrusted)}"
     elif meant:
         what += f": {meant[0].directory} was left by one that ended"
+    running = {app.prefix + (f" in {app.runtime_dir}" if spec.runtime_dir else "") for app in there if app.running}
     others = ", ".join(sorted(running))
     return HotplugError(
         "no_application", what, way_out=f"Running are: {others}." if others else "Start it first.", app=spec.prefix

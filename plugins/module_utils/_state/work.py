@@ -36,7 +36,7 @@ def select(apps: t.Sequence[App], spec: AppSpec, system: System) -> App:
 
     if candidates:
         raise refusals.several_applications(candidates, spec)
-    raise refusals.no_application(meant, spec, {app.prefix for app in [*apps, *find(system)] if app.running})
+    raise refusals.no_application(meant, spec, [*apps, *find(system)])
 
 
 class AppWork:
