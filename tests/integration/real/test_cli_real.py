@@ -248,7 +248,7 @@ def test_a_stopped_application(host_dpdk: Dpdk, cli: Command) -> None:
         code, _out, err = cli("attach", "net_null1")
         assert code == 3 and "cannot be reached" in err
         code, _out, err = cli("ports", "web")
-        assert code == 3 and "does not answer" in err
+        assert code == 3 and "the process is stopped" in err
         assert running(cli.said("apps"), "REACHED BY") == ["-"]
     finally:
         app.resume()
