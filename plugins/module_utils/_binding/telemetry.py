@@ -31,7 +31,7 @@ class Telemetry:
 
     ``version``: the text of the banner. ``pid``: what the banner says. ``peer_pid`` and ``peer_uid``: who holds the
     socket according to the kernel (0 when in a pid namespace that we do not see).
-    Every read ends by ``deadline`` seconds after the session was opened, in total.
+    All of it ends ``deadline`` seconds after the session was opened, or half as long again at the worst.
     """
 
     def __init__(self, directory: Directory, name: str, *, deadline: float = 3.0) -> None:
