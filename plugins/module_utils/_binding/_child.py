@@ -168,7 +168,7 @@ class _Session:
             except eal.EalError as exc:
                 # an lcore id above what EAL was built for (RTE_MAX_LCORE): refused before anything is touched
                 if exc.code != -errno.EINVAL or lcore == lcores[-1]:
-                    raise exc.about(app=self.prefix)  # noqa: B904 - it is the same error
+                    raise exc.about(app=self.prefix)
         self.init_ms = _since(begin)
 
     def work(self) -> Json:
@@ -238,11 +238,13 @@ class _Session:
             return {}
 
     def leave(self) -> None:
-        """Remove the files that EAL made for this process in the application's directory.
+        """Give back what EAL took for this process: memory in the shared heap, files in the application's directory.
 
-        rte_eal_cleanup() would do that; left alone they stay until the next secondary starts. The directory's lock
-        keeps the primary from sending to our socket meanwhile (mp_send(), lib/eal/common/eal_common_proc.c).
+        rte_eal_cleanup() would do that. Left alone, the memory is gone until the primary ends, and the files stay until
+        the next secondary starts. The directory's lock keeps the primary from sending to our socket meanwhile
+        (mp_send(), lib/eal/common/eal_common_proc.c).
         """
+        self.eal.finalize_services()
         directory = os.path.join(self.runtime_dir, self.prefix)
         # mp_socket_<pid>_<tsc>, and fbarray_<list>_<pid> of secondary_msl_create_walk() (eal_memalloc.c)
         ours = re.compile(rf"mp_socket_{os.getpid()}_[0-9a-f]+|fbarray_.*_{os.getpid()}(?:_[0-9a-f]+)?")

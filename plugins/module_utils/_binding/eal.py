@@ -183,6 +183,7 @@ _INT = ctypes.c_int
 SIGNATURES: dict[str, Signature] = {
     "rte_eal_init": (_INT, (_INT, ctypes.POINTER(_TEXT))),
     "rte_eal_cleanup": (_INT, ()),
+    "rte_service_finalize": (None, ()),
     "rte_eal_process_type": (_INT, ()),
     "rte_eal_primary_proc_alive": (_INT, (_TEXT,)),
     "rte_eal_get_runtime_dir": (_TEXT, ()),
@@ -297,6 +298,14 @@ class Eal:
         Raises EalError. lib/eal/linux/eal.c
         """
         self.library.rte_eal_cleanup()
+
+    def finalize_services(self) -> None:
+        """rte_service_finalize(): give back the 150 KiB that each process's EAL takes for services from the shared heap.
+
+        For a secondary that leaves without rte_eal_cleanup(): they would be gone until the primary ends.
+        lib/eal/common/rte_service.c
+        """
+        self.library.rte_service_finalize()
 
     def process_type(self) -> str:
         """rte_eal_process_type(): 'primary' or 'secondary', 'invalid' for what EAL does not know. lib/eal/common/"""

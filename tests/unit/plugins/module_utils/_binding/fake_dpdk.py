@@ -156,7 +156,7 @@ class Dpdk:
         self.opened: list[str] = []
         self.argv: list[str] = []
         self.errno = 0
-        self.started = False
+        self.started = self.services = False
         self.devices: dict[str, bool] = {}
         self.ports: dict[int, str] = {}
         self.answers: dict[str, int] = {}
@@ -202,11 +202,14 @@ class Dpdk:
         lcore = next((word.partition("@")[0] for word in self.argv if "@" in word), "0")
         if int(lcore) > 63:
             return self._fails(errno.EINVAL)
-        self.started = True
+        self.started = self.services = True
         return count - 1
 
     def _rte_eal_cleanup(self) -> int:
         return 0
+
+    def _rte_service_finalize(self) -> None:
+        self.services = False
 
     def _rte_eal_process_type(self) -> int:
         return int("--proc-type=secondary" in self.argv)
