@@ -23,7 +23,7 @@ _ENDING = 0.2
 _POLL = 0.01
 
 
-def no_application(meant: t.Sequence[App], spec: AppSpec, there: t.Iterable[App]) -> HotplugError:
+def no_application(meant: t.Sequence[App], spec: AppSpec, there: t.Sequence[App]) -> HotplugError:
     """None that is meant is running; ``meant`` are what is left of it, ``there`` all that the host has."""
     what = f"no DPDK application '{spec.prefix}' is running" if spec.prefix else "no DPDK application is running"
     what += f" in {spec.runtime_dir}" if spec.runtime_dir else ""
@@ -32,11 +32,16 @@ def no_application(meant: t.Sequence[App], spec: AppSpec, there: t.Iterable[App]
         what += f" that could be trusted: {'; '.join(distrusted)}"
     elif meant:
         what += f": {meant[0].directory} was left by one that ended"
-    running = {app.prefix + (f" in {app.runtime_dir}" if spec.runtime_dir else "") for app in there if app.running}
-    others = ", ".join(sorted(running))
+    # By pid: what was found in the directory asked for comes first, and may be found again by another name of it.
+    others = ", ".join(sorted({app.pid: _named(app, spec) for app in reversed(there) if app.running}.values()))
     return HotplugError(
         "no_application", what, way_out=f"Running are: {others}." if others else "Start it first.", app=spec.prefix
     )
+
+
+def _named(app: App, spec: AppSpec) -> str:
+    elsewhere = spec.runtime_dir and app.runtime_dir != spec.runtime_dir
+    return f"{app.prefix} in {app.runtime_dir}" if elsewhere else app.prefix
 
 
 def several_applications(candidates: t.Sequence[App], spec: AppSpec) -> HotplugError:

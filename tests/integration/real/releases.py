@@ -152,7 +152,13 @@ class Testpmd:
         return match
 
     def pause(self) -> None:
+        """SIGSTOP; returns when every thread has stopped, which takes a moment."""
         os.kill(self.pid, signal.SIGSTOP)
+        wait_until(lambda: set(self._thread_states()) <= {"T"}, f"{self} to stop")
+
+    def _thread_states(self) -> Iterator[str]:
+        for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            yield stat.read_text().rpartition(")")[2].split()[0]
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
