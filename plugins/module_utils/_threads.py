@@ -12,29 +12,40 @@ import typing as t
 
 _In = t.TypeVar("_In")
 _Out = t.TypeVar("_Out")
-# A process has 1024 descriptors, and each thread holds a few: anybody can fill a /tmp/dpdk with directories.
+
+# Directories may be made by anybody, and a thread has a descriptor or two.
 _MOST = 64
+# Seconds without any progress after which one more thread goes on beside those that wait. Threads that all have
+# something to do only take turns: one alone is faster.
+_PATIENCE = 0.03
 
 
 def side_by_side(function: t.Callable[[_In], _Out], items: t.Sequence[_In]) -> list[_Out]:
-    """``function`` of each item, in their order, waited for together: one that hangs does not add to another."""
+    """``function`` of each item, in their order: one that hangs does not keep the others waiting."""
     if len(items) < 2:
         return [function(item) for item in items]
+    left = list(enumerate(items))[::-1]
     results: dict[int, _Out] = {}
     failures: list[Exception] = []
+    done = threading.Semaphore(0)
 
-    def run(first: int) -> None:
-        try:
-            for index in range(first, len(items), _MOST):
-                results[index] = function(items[index])
-        except Exception as exc:  # whatever it is, it is the caller's
-            failures.append(exc)
+    def work() -> None:
+        while left:
+            try:
+                index, item = left.pop()
+            except IndexError:  # another thread has taken the last one
+                return
+            try:
+                results[index] = function(item)
+            except Exception as exc:
+                failures.append(exc)
+            done.release()
 
-    threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in range(min(len(items), _MOST))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for failure in failures:
-        raise failure
+    threads = 0
+    for _item in items:
+        while threads == 0 or not done.acquire(timeout=_PATIENCE if left and threads < _MOST else None):
+            threading.Thread(target=work, daemon=True).start()
+            threads += 1
+    if failures:
+        raise failures[0]
     return [results[index] for index in range(len(items))]
