@@ -168,7 +168,7 @@ class _Session:
             except eal.EalError as exc:
                 # an lcore id above what EAL was built for (RTE_MAX_LCORE): refused before anything is touched
                 if exc.code != -errno.EINVAL or lcore == lcores[-1]:
-                    raise exc.about(app=self.prefix)
+                    raise exc.about(app=self.prefix)  # noqa: B904 - it is the same error
         self.init_ms = _since(begin)
 
     def work(self) -> Json:

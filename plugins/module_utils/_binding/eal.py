@@ -300,7 +300,7 @@ class Eal:
         self.library.rte_eal_cleanup()
 
     def finalize_services(self) -> None:
-        """rte_service_finalize(): give back the 150 KiB that each process's EAL takes for services from the shared heap.
+        """rte_service_finalize(): give back the 150 KiB of the shared heap that EAL takes in each process for services.
 
         For a secondary that leaves without rte_eal_cleanup(): they would be gone until the primary ends.
         lib/eal/common/rte_service.c
