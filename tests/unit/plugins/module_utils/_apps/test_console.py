@@ -158,6 +158,8 @@ def test_exit_code_is_the_programs(start: t.Callable[..., Broker], typed: str, c
 def test_signals_are_forwarded(start: t.Callable[..., Broker], number: signal.Signals) -> None:
     app = start()
     program = app.program()
+    with app.connect():  # it shows its prompt: a signal between fork and exec would be nobody's
+        pass
     app.process.send_signal(number)
     assert app.process.wait(10) in (-number, -signal.SIGTERM, 1, 130)
     assert not _alive(program)
