@@ -18,7 +18,7 @@ import typing as t
 
 from ._errors import HotplugError
 from ._outcome import DONE, EXIT_CODES, INTERRUPTED, REFUSED, exit_code, failure, internal
-from ._state.document import ADAPTERS, CHANNELS
+from ._state.app_document import ADAPTERS, CHANNELS
 from ._tables import paragraph, printable, table, width
 
 Json = dict[str, t.Any]

@@ -10,45 +10,47 @@ import contextlib
 import signal
 import typing as t
 
-from .._apps import adapter as adapters
-from .._apps.app import Port
-from .._apps.ports import DEFAULT_SLOTS
-from .._devices import Devargs
 from .._errors import HotplugError
-from .journal import Journal
-from .model import Step
-from .plan import plan
-from .refusals import gone, told
-from .work import AppWork, action
+
+if t.TYPE_CHECKING:
+    from .works import Acts, AnyStep, Work
 
 # How many of the steps that were undone a message names.
 _NAMED = 6
 
 
-def apply(steps: t.Sequence[tuple[Step, AppWork]], progress: t.Callable[[str], None] | None = None) -> None:
+def apply(steps: t.Sequence[tuple[AnyStep, Work]], progress: t.Callable[[str], None] | None = None) -> None:
     """Do the steps in their order and look whether they hold; on a failure, what was done is taken back.
 
     The error then says in its fields what was: ``actions`` done, ``undone``, ``not_undone``.
     """
-    acts: dict[str, Acts] = {}
-    for _step, work in steps:
-        if work.home not in acts:
-            acts[work.home] = Acts(work)
-    for one in acts.values():
-        one.prepare([step for step, work in steps if work is one.work])
-    done: list[tuple[Step, Acts]] = []
+    works = list({id(work): work for _step, work in steps}.values())
+    with contextlib.ExitStack() as stack:
+        acts = {}
+        for work in works:
+            acts[id(work)] = work.acts()
+            stack.callback(acts[id(work)].close)
+        for work in works:
+            acts[id(work)].prepare([step for step, its in steps if its is work])
+        _do(steps, acts, progress)
+
+
+def _do(
+    steps: t.Sequence[tuple[AnyStep, Work]], acts: t.Mapping[int, Acts], progress: t.Callable[[str], None] | None
+) -> None:
+    done: list[tuple[AnyStep, Work]] = []
     with _unsignalled():
         try:
             for step, work in steps:
-                _tell(progress, f"{work.app.prefix}: {step}")
-                acts[work.home].do(step)
-                done.append((step, acts[work.home]))
-            for one in acts.values():
-                one.verify([step for step, its in done if its is one])
+                _tell(progress, f"{work.name}: {step}")
+                acts[id(work)].do(step)
+                done.append((step, work))
+            for key, one in acts.items():
+                one.verify([step for step, work in done if id(work) == key])
         except Exception as exc:
             error = exc if isinstance(exc, HotplugError) else _unforeseen(exc)
-            error.fields["actions"] = [action(step, its.work) for step, its in done]
-            _undo(done, error)
+            error.fields["actions"] = [work.action(step) for step, work in done]
+            _undo(done, acts, error)
             raise error from exc
 
 
@@ -65,17 +67,15 @@ def _unforeseen(exc: Exception) -> HotplugError:
     return HotplugError("failed", f"{type(exc).__name__}: {exc}", way_out="This should not happen: please report it.")
 
 
-def _undo(done: t.Sequence[tuple[Step, Acts]], error: HotplugError) -> None:
+def _undo(done: t.Sequence[tuple[AnyStep, Work]], acts: t.Mapping[int, Acts], error: HotplugError) -> None:
     """Take back what was done, last first. What cannot be taken back is said, and does not stop the rest."""
     undone: list[str] = []
     left: list[str] = []
-    for step, acts in reversed(done):
-        if gone(acts.work.app, acts.work.system):  # its ports went with it
-            continue
-        why = _taken_back(step, acts)
+    for step, work in reversed(done):
+        why = acts[id(work)].take_back(step)
         if why:
             left.append(f"{step}: {why}")
-        else:
+        elif why is not None:
             undone.append(str(step))
     error.fields.update(undone=undone, not_undone=left)
     if undone or left:
@@ -87,24 +87,6 @@ def _short(steps: t.Sequence[str]) -> str:
     """The steps in a line that can be read; the field ``undone`` has them all."""
     more = len(steps) - _NAMED
     return ", ".join(steps[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _taken_back(step: Step, acts: Acts) -> str:
-    """Does the inverse of a step; why it could not, empty if it could."""
-    if not acts.work.spec.atomic:
-        return "atomic is false"
-    if acts.silent:
-        return "the application does not answer"
-    if step.verb == "detach" and not step.args_known:
-        return "its arguments are not known"
-    try:
-        acts.do(step.inverse())
-    except HotplugError as failure:
-        return failure.message
-    before = acts.work.before.devices.get(step.device.name)
-    if step.verb == "detach" and before and before.started and "start" not in acts.work.reach.verbs:
-        return "it is attached again, but not started, which the adapter cannot do"
-    return ""
 
 
 @contextlib.contextmanager
@@ -120,151 +102,3 @@ def _unsignalled() -> t.Iterator[None]:
     finally:
         for name, handler in kept:
             signal.signal(name, handler)
-
-
-class Acts:
-    """The acts on one application, by its adapter. Call prepare() first; it refuses what can be refused."""
-
-    def __init__(self, work: AppWork) -> None:
-        self.work = work
-        self._adapter = adapters.connect(work.app, work.reach, work.system, timeout=work.spec.timeout, keep=work.held)
-        work.closing.append(self._adapter)
-        self._journal = Journal(work.record)
-        self._stopped: dict[str, list[str]] = {}
-        self.silent = False  # it left a request unanswered, and gives no answer to any other
-
-    def prepare(self, steps: t.Sequence[Step]) -> None:
-        """The last refusals, and a record that holds what is about to happen, before the first change."""
-        for step in steps:
-            if step.verb == "attach" and step.device.name not in self.work.before.devices:
-                self._journal.planned(step.device)
-        try:
-            self._adapter.precheck()
-            self._journal.rehearse()
-        except HotplugError as error:
-            raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
-        stopping = [self.work.before.devices[step.device.name] for step in steps if step.verb == "stop"]
-        if stopping:
-            self._adapter.release([port.port_id for one in stopping for port in one.ports])
-
-    def do(self, step: Step) -> None:
-        """One step, judged by what is there afterwards where the answer leaves a doubt."""
-        try:
-            getattr(self, "_" + step.verb)(step.device)
-        except HotplugError as error:
-            told = self._told(error)
-            if told.reason not in adapters.UNKNOWN_OUTCOME or not self._settled(step):
-                raise told.about(app=self.work.app.prefix, device=step.device.name) from error
-
-    def _told(self, error: HotplugError) -> HotplugError:
-        """DPDK has no errno of its own for want of a slot, and drivers make -1 of it: the number of ports tells."""
-        ports = len(self.work.ports.read()) if error.reason in ("no_memory", "bad_devargs") else 0
-        if ports < DEFAULT_SLOTS:
-            return told(error, self.work.app, self.work.system)
-        return HotplugError(
-            "no_slot",
-            f"application '{self.work.app.prefix}' has no free port slot: it has {ports} ports",
-            way_out="Detach something first, or build DPDK with more RTE_MAX_ETHPORTS.",
-            **error.fields,
-        )
-
-    def _settled(self, step: Step) -> bool:
-        """Whether a step whose outcome was in doubt has taken effect; False as well where nothing tells."""
-        try:
-            self.silent = not self._adapter.settle()
-            there = None if self.silent else self.work.observe().devices.get(step.device.name)
-        except HotplugError as error:
-            self.silent = True
-            ended = self._told(error)
-            if ended.reason == "primary_gone":
-                raise ended.about(app=self.work.app.prefix, device=step.device.name) from error
-        if self.silent:
-            return False
-        if step.verb in ("attach", "detach"):
-            return (there is not None) == (step.verb == "attach")
-        return there is not None and there.started == (step.verb == "start")
-
-    def _attach(self, device: Devargs) -> None:
-        self._journal.attached(device)
-        self._journal.save()
-        self._adapter.attach(device)
-
-    def _detach(self, device: Devargs) -> None:
-        ports = self._now(device)
-        if not ports:
-            return  # gone meanwhile; a detach of what is not there ends a primary of 26.07
-        if any(port.started for port in ports) and not self.work.spec.force:
-            raise HotplugError(
-                "port_started",
-                f"device '{device.name}' was started since it was looked at",
-                way_out="Stop it in the application and run again.",
-            )
-        known = self._journal.detached(device)
-        self._journal.save()
-        try:
-            self._adapter.detach(device, [port.port_id for port in ports])
-        except HotplugError:
-            self._journal.restored(device, known)
-            raise
-
-    def _start(self, device: Devargs) -> None:
-        """Start its ports; of those that we stopped before, no others."""
-        ports = self._now(device)
-        ours = self._stopped.pop(device.name, ()) or [port.name for port in ports]
-        for port in ports:
-            if not port.started and port.name in ours:
-                self._adapter.start(port.port_id)
-
-    def _stop(self, device: Devargs) -> None:
-        """Stop its ports, all or none."""
-        stopped: list[Port] = []
-        try:
-            for port in self._now(device):
-                if port.started:
-                    self._adapter.stop(port.port_id)
-                    stopped.append(port)
-        except HotplugError:
-            for port in stopped:
-                self._adapter.start(port.port_id)
-            raise
-        self._stopped[device.name] = [port.name for port in stopped]
-
-    def _now(self, device: Devargs) -> tuple[Port, ...]:
-        """The device's ports as they are at this moment; it has other ids than before when it was attached anew."""
-        seen = self.work.before.devices.get(device.name)
-        if seen is not None:
-            names = {port.name for port in seen.ports}
-            ports = self.work.ports.again([port.port_id for port in seen.ports])
-            if names == {port.name for port in ports}:
-                return tuple(ports)
-        seen = self.work.observe().devices.get(device.name)
-        return seen.ports if seen else ()
-
-    def verify(self, steps: t.Sequence[Step]) -> None:
-        """Observe again, and refuse to call done what is not."""
-        try:
-            self.work.after = self.work.observe()
-        except HotplugError as error:
-            raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
-        self._adopt(steps)
-        left = plan(self.work.spec._replace(recreate=False, force=True), self.work.after, self.work.reach.verbs).steps
-        if left:
-            raise HotplugError(
-                "not_effective",
-                f"application '{self.work.app.prefix}' answered that it was done, but there is still to do: "
-                + ", ".join(str(step) for step in left),
-                way_out="Look at its log; a device of another kind than a network card has no ports.",
-                app=self.work.app.prefix,
-                device=left[0].device.name,
-            )
-
-    def _adopt(self, steps: t.Sequence[Step]) -> None:
-        """Ports whose names do not tell their device belong to the one device that we attached that has none yet."""
-        bare = [s.device for s in steps if s.verb == "attach" and s.device.name not in self.work.after.devices]
-        asked = {step.device.name for step in steps}
-        strange = [n for n in self.work.after.devices if n not in self.work.before.devices and n not in asked]
-        if len(bare) == 1 and strange:
-            names = [port.name for name in strange for port in self.work.after.devices[name].ports]
-            self._journal.adopted(bare[0], names)
-            self._journal.save()
-            self.work.after = self.work.observe()

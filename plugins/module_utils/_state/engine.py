@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from .._apps.app import App
-from .._apps.discovery import find
+from .._errors import HotplugError
 from .._system import System
 from . import document
-from .model import AppSpec, Step
-from .observe import ports_result
-from .plan import view
-from .work import AppWork, action
+
+if t.TYPE_CHECKING:
+    from .._apps.app import App
+    from .host_work import HostWork
+    from .model import AppSpec
+    from .work import AppWork
+    from .works import AnyStep, Work
 
 
 def converge(
@@ -28,21 +30,37 @@ def converge(
 ) -> dict[str, t.Any]:
     """Bring a host into the state of a document: observe, plan, apply, verify. Nothing is changed with ``check``.
 
-    Returns ``changed``, ``warnings`` and ``apps``: for each application ``app``, ``ports``, ``actions`` and ``diff``.
+    Returns ``changed``, ``warnings`` and ``apps``: for each application ``app``, ``ports``, ``actions`` and ``diff``;
+    where the document asks something of the host itself, ``host`` as HostWork.result() has it.
     Raises HotplugError; whatever was done before it was undone unless the document says not to, and the error's
     fields tell: ``actions`` done, ``undone``, ``not_undone``.
     """
-    specs = document.parse(desired)
+    specs, wanted = document.parse(desired)
     system = system or System()
+    warnings: list[str] = []
     with contextlib.ExitStack() as stack:
-        found = _find(system, specs)
-        works = [AppWork(spec, system, found[spec.runtime_dir], change=not check) for spec in specs]
-        _distinct(works)
-        for work in sorted(works, key=lambda one: one.home):
-            stack.callback(work.close)
-            work.open()
-        plans = [work.plan() for work in works]
-        steps = [(step, work) for work, plan in zip(works, plans) for step in plan.steps]
+        host: HostWork | None = None
+        if wanted is not None:
+            from .host_work import HostWork
+
+            host = HostWork(wanted, system, change=not check)
+            stack.callback(host.close)
+            host.open()
+        if any(port.select for spec in specs for port in spec.ports):
+            from . import selected
+
+            specs = selected.resolved(specs, system)
+        works = _opened(specs, system, stack, warnings, change=not check) if specs else []
+        leaving: t.Collection[str] = ()
+        steps: list[tuple[AnyStep, Work]] = []
+        if host is not None:
+            steps += [(change, host) for change in host.plan(works)]
+            leaving = host.leaving
+            warnings += host.warnings
+        plans = [work.plan(leaving) for work in works]
+        for work, plan in zip(works, plans):
+            steps += [(step, work) for step in plan.steps]
+            warnings += plan.warnings
         steps.sort(key=lambda one: one[0].phase)
         if steps and not check:
             # What changes things is imported when something is to be changed.
@@ -51,13 +69,40 @@ def converge(
             apply(steps, progress)
         return {
             "changed": bool(steps),
-            "warnings": [text for plan in plans for text in plan.warnings],
-            "apps": [_result(work, plan.steps, check) for work, plan in zip(works, plans)],
+            "warnings": warnings,
+            "apps": [work.result(plan.steps, predicted=check) for work, plan in zip(works, plans)],
+            **({"host": host.result(predicted=check)} if host is not None else {}),
         }
+
+
+def _opened(
+    specs: t.Sequence[AppSpec], system: System, stack: contextlib.ExitStack, warnings: list[str], *, change: bool
+) -> list[AppWork]:
+    from .work import AppWork
+
+    found = _find(system, specs)
+
+    def work(spec: AppSpec) -> list[AppWork]:
+        try:
+            return [AppWork(spec, system, found[spec.runtime_dir], change=change)]
+        except HotplugError as error:
+            if spec.required or error.reason != "no_application":
+                raise
+            warnings.append(f"Application '{spec.prefix}' is left out, since it need not run: {error.message}.")
+            return []
+
+    works = [one for spec in specs for one in work(spec)]
+    _distinct(works)
+    for one in sorted(works, key=lambda one: one.home):
+        stack.callback(one.close)
+        one.open()
+    return works
 
 
 def _find(system: System, specs: t.Sequence[AppSpec]) -> dict[str, list[App]]:
     """What there is in each of the runtime directories that are given; "" is all of them."""
+    from .._apps.discovery import find
+
     prefixes: dict[str, set[str]] = {}
     for spec in specs:
         prefixes.setdefault(spec.runtime_dir, set()).add(spec.prefix)
@@ -75,30 +120,3 @@ def _distinct(works: t.Sequence[AppWork]) -> None:
 
             raise refusals.application_twice(work.app.prefix)
         seen[work.home] = work.app.prefix
-
-
-def _result(work: AppWork, steps: t.Sequence[Step], check: bool) -> dict[str, t.Any]:
-    before = view(work.before)
-    after = view(work.after)
-    if check:
-        from .preview import predict
-
-        after = predict(before, steps)
-    return {
-        "app": app_result(work.app, work.reach.adapter, work.reach.channel),
-        "ports": ports_result(work.after.devices),
-        "actions": [action(step, work) for step in steps],
-        "diff": {"before": {"ports": before}, "after": {"ports": after}},
-    }
-
-
-def app_result(app: App, adapter: str, channel: str) -> dict[str, t.Any]:
-    """An application as modules return it."""
-    return {
-        "prefix": app.prefix,
-        "pid": app.pid,
-        "version": app.version,
-        "runtime_dir": app.runtime_dir,
-        "adapter": adapter,
-        "channel": channel,
-    }

@@ -17,9 +17,9 @@ _POLL = 0.02
 
 
 class Lock:
-    """One run at a time for one application: an exclusive flock, which ends with the process whatever happens to it."""
+    """One run at a time on one thing: an exclusive flock, which ends with the process whatever happens to it."""
 
-    def __init__(self, home: Directory, prefix: str, *, timeout: float) -> None:
+    def __init__(self, home: Directory, what: str, *, timeout: float) -> None:
         try:
             self.fd = home.open("lock", os.O_RDWR | os.O_CREAT)
         except OSError as exc:
@@ -33,7 +33,7 @@ class Lock:
             if time.monotonic() >= end:
                 from .refusals import locked
 
-                error = locked(prefix, os.pread(self.fd, 256, 0), timeout)
+                error = locked(what, os.pread(self.fd, 256, 0), timeout)
                 os.close(self.fd)
                 raise error
             time.sleep(_POLL)

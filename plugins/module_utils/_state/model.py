@@ -10,6 +10,10 @@ import typing as t
 
 from .._apps.app import Port
 from .._devices import Devargs
+from .checks import PATIENCE
+
+if t.TYPE_CHECKING:
+    from .._host.selectors import Selector
 
 # The one order of all changes on a host: removal from the application down to the kernel, then the way up again.
 # Host preparation has its place between detach and attach (unbind, resize, bind).
@@ -18,19 +22,26 @@ INVERSE = {"stop": "start", "start": "stop", "attach": "detach", "detach": "atta
 
 
 class PortSpec(t.NamedTuple):
-    """What is asked for one device of an application; named by ``device``, or by ``port_id`` where it is to go."""
+    """What is asked for one device of an application; named by ``device``, or by ``port_id`` where it is to go.
+
+    ``select`` says which PCI device it is; until the host has been looked at, ``device`` has but its arguments.
+    """
 
     device: Devargs | None = None
     port_id: int = -1
     present: bool = True
     started: bool | None = None
+    select: Selector | None = None
 
     def __str__(self) -> str:
         return self.device.text if self.device and self.port_id < 0 else f"port {self.port_id}"
 
 
 class AppSpec(t.NamedTuple):
-    """What is asked for one application. ``timeout``: seconds to wait for another run to finish."""
+    """What is asked for one application. ``timeout``: seconds to wait for another run to finish.
+
+    ``required``: it is an error that it does not run.
+    """
 
     prefix: str = ""
     runtime_dir: str = ""
@@ -41,7 +52,8 @@ class AppSpec(t.NamedTuple):
     recreate: bool = False
     adapter: str = "auto"
     channel: str = "auto"
-    timeout: float = 30.0
+    timeout: float = PATIENCE
+    required: bool = True
 
 
 class DeviceState(t.NamedTuple):

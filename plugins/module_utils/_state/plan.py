@@ -20,21 +20,27 @@ class Plan(t.NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def plan(spec: AppSpec, state: AppState, verbs: t.Collection[str]) -> Plan:
+def plan(spec: AppSpec, state: AppState, verbs: t.Collection[str], leaving: t.Collection[str] = ()) -> Plan:
     """How to get from ``state`` to ``spec`` with an adapter that can do ``verbs``; a pure function.
 
+    ``leaving``: devices that must be let go in between, also where they are to be attached in the end.
     Raises HotplugError for what must not or cannot be done: all of it at once, before anything is changed.
     """
     steps: list[Step] = []
     warnings: list[str] = []
     refused: list[HotplugError] = []
-    for name, port in _resolved(spec, state).items():
+    wanted = _resolved(spec, state)
+    for name in leaving:
+        if name in state.devices and name not in wanted:
+            wanted[name] = PortSpec(state.devices[name].device, present=False)
+            warnings.append(f"Device '{name}' is detached: it is to have another driver, and nobody asks for its port.")
+    for name, port in wanted.items():
         seen = state.devices.get(name)
         try:
             if not port.present:
                 steps += _removal(seen, spec.force, verbs) if seen else []
             else:
-                steps += _presence(spec, port, seen, verbs)
+                steps += _presence(spec, port, seen, verbs, leaves=name in leaving)
                 warnings += _doubts(port, seen, spec.recreate)
         except HotplugError as error:
             refused.append(error)
@@ -86,16 +92,20 @@ def _removal(seen: DeviceState, force: bool, verbs: t.Collection[str]) -> list[S
     return [Step("stop", seen.device), detach]
 
 
-def _presence(spec: AppSpec, port: PortSpec, seen: DeviceState | None, verbs: t.Collection[str]) -> list[Step]:
+def _presence(
+    spec: AppSpec, port: PortSpec, seen: DeviceState | None, verbs: t.Collection[str], *, leaves: bool
+) -> list[Step]:
     device = t.cast(Devargs, port.device)
     steps: list[Step] = []
     asked = port.started
-    if seen is not None and _other_args(device, seen):
-        if seen.args_known and not spec.recreate:
+    differs = seen is not None and _other_args(device, seen)
+    if seen is not None and (differs or leaves):
+        if differs and seen.args_known and not spec.recreate:
             from . import refusals
 
             raise refusals.other_arguments(device, seen)
-        if spec.recreate:
+        if spec.recreate or leaves:
+            device = device if device.args else seen.device
             steps = _removal(seen, spec.force, verbs)
             if asked is None and seen.started and "start" in verbs:
                 asked = True  # "as it is" holds for the port that comes in its place

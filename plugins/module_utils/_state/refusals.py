@@ -165,7 +165,7 @@ def unusable(path: str, why: str | None) -> HotplugError:
     )
 
 
-def locked(prefix: str, note: bytes, timeout: float) -> HotplugError:
+def locked(what: str, note: bytes, timeout: float) -> HotplugError:
     """Another run holds the lock; ``note`` is what it wrote into it."""
     try:
         told: dict[str, t.Any] = json.loads(note)
@@ -175,9 +175,8 @@ def locked(prefix: str, note: bytes, timeout: float) -> HotplugError:
         holder = "(it does not say who it is)"
     return HotplugError(
         "locked",
-        f"another run works on application '{prefix}' {holder}, and did not end within {timeout:.0f} s",
+        f"another run works on {what} {holder}, and did not end within {timeout:.0f} s",
         way_out="Wait for it, or raise timeout; end it only if it hangs.",
-        app=prefix,
     )
 
 

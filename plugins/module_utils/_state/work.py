@@ -18,9 +18,12 @@ from .._system import System
 from . import home
 from .locks import Lock
 from .model import AppSpec, AppState, Step
-from .observe import arguments_at_start, assemble
-from .plan import Plan, by_name, plan
+from .observe import arguments_at_start, assemble, ports_result
+from .plan import Plan, by_name, plan, view
 from .record import Record, look
+
+if t.TYPE_CHECKING:
+    from .app_acts import AppActs
 
 
 def select(apps: t.Sequence[App], spec: AppSpec, system: System) -> App:
@@ -40,7 +43,7 @@ def select(apps: t.Sequence[App], spec: AppSpec, system: System) -> App:
 
 
 class AppWork:
-    """One application's part of a run: found, locked, observed, planned. What follows is apply.Acts."""
+    """One application's part of a run: found, locked, observed, planned."""
 
     def __init__(self, spec: AppSpec, system: System, apps: t.Sequence[App], *, change: bool) -> None:
         self.spec = spec
@@ -50,6 +53,7 @@ class AppWork:
         self.app = select(apps, spec, system)
         # From here on it is this application, also where none was named: errors and a look after a wait name it.
         self.spec = spec._replace(prefix=self.app.prefix)
+        self.name = self.app.prefix
         self.home = home.key(self.app)
         self.change = change
 
@@ -67,7 +71,7 @@ class AppWork:
         if self.change:
             directory = home.open_home(self.home)
             self.closing.append(directory)
-            lock = Lock(directory, self.app.prefix, timeout=self.spec.timeout)
+            lock = Lock(directory, f"application '{self.app.prefix}'", timeout=self.spec.timeout)
             self.closing.append(lock)
             self.held = (lock.fd,)
             if lock.waited:
@@ -84,17 +88,44 @@ class AppWork:
     def observe(self) -> AppState:
         return assemble(self.ports.read(), self.record, self.at_start)
 
-    def plan(self) -> Plan:
-        return plan(self.spec, self.before, self.reach.verbs)
+    def plan(self, leaving: t.Collection[str] = ()) -> Plan:
+        """``leaving``: devices that are going to lose their driver, and get one again before anything is attached."""
+        return plan(self.spec, self.before, self.reach.verbs, leaving)
+
+    def acts(self) -> AppActs:
+        # What changes things is imported when something is to be changed.
+        from .app_acts import AppActs
+
+        return AppActs(self)
+
+    def action(self, step: Step) -> dict[str, t.Any]:
+        state = self.after.devices.get(step.device.name) or self.before.devices.get(step.device.name)
+        ports = [port.port_id for port in state.ports] if state else []
+        return {"action": step.verb, "device": step.device.name, "devargs": step.device.text, "port_ids": ports}
+
+    def result(self, steps: t.Sequence[Step], *, predicted: bool) -> dict[str, t.Any]:
+        """What modules return of it; ``predicted``: the difference tells what the steps would do."""
+        before = view(self.before)
+        after = view(self.after)
+        if predicted:
+            from .preview import predict
+
+            after = predict(before, steps)
+        return {
+            "app": {
+                "prefix": self.app.prefix,
+                "pid": self.app.pid,
+                "version": self.app.version,
+                "runtime_dir": self.app.runtime_dir,
+                "adapter": self.reach.adapter,
+                "channel": self.reach.channel,
+            },
+            "ports": ports_result(self.after.devices),
+            "actions": [self.action(step) for step in steps],
+            "diff": {"before": {"ports": before}, "after": {"ports": after}},
+        }
 
     def close(self) -> None:
         for resource in reversed(self.closing):
             resource.close()
         self.closing.clear()
-
-
-def action(step: Step, work: AppWork) -> dict[str, t.Any]:
-    """A step as results list it."""
-    state = work.after.devices.get(step.device.name) or work.before.devices.get(step.device.name)
-    ports = [port.port_id for port in state.ports] if state else []
-    return {"action": step.verb, "device": step.device.name, "devargs": step.device.text, "port_ids": ports}

@@ -201,7 +201,7 @@ def test_the_real_other_release_is_refused(dpdk_of: Callable[[str], Dpdk], hugep
     with pytest.raises(HotplugError) as caught:
         EalChannel(app, libraries=("librte_eal.so.23", "librte_ethdev.so.23")).attach(parse("net_null5"))
     assert caught.value.reason == "other_release"
-    assert "24.11.4" in str(caught.value) and "22.11.11" in str(caught.value)
+    assert "DPDK 24.11." in str(caught.value) and "DPDK 22.11." in str(caught.value)
     assert set(primary.ports()) == {"net_null0"}
 
 

@@ -184,18 +184,18 @@ def test_a_second_run_says_who_holds_the_lock(host_dpdk: Dpdk) -> None:
 FAULTS = [
     ("_state.home:open_home", "after", 1),
     ("_state.work:Lock", "after", 1),
-    ("_state.apply:Acts.prepare", "before", 1),
+    ("_state.app_acts:AppActs.prepare", "before", 1),
     ("_state.journal:Journal._replace", "before", 1),
     ("os:fsync", "before", 1),
     ("os:rename", "before", 1),
     ("os:rename", "after", 1),
-    *((f"_state.apply:Acts.{name}", when, 1) for name in ("prepare",) for when in ("after",)),
-    *(("_state.apply:Acts.do", when, number) for number in (1, 2, 3) for when in ("before", "after")),
+    *((f"_state.app_acts:AppActs.{name}", when, 1) for name in ("prepare",) for when in ("after",)),
+    *(("_state.app_acts:AppActs.do", when, number) for number in (1, 2, 3) for when in ("before", "after")),
     *(("_binding.ipc:Primary._bind", "after", number) for number in (2, 3)),
     *(("_binding.ipc:Primary._send", "after", number) for number in (1, 2, 3, 4)),
     *(("_binding.ipc:Primary._await", "after", number) for number in (2, 4)),
-    ("_state.apply:Acts.verify", "before", 1),
-    ("_state.apply:Acts.verify", "after", 1),
+    ("_state.app_acts:AppActs.verify", "before", 1),
+    ("_state.app_acts:AppActs.verify", "after", 1),
     ("_state.work:AppWork.close", "before", 1),
 ]
 
@@ -225,7 +225,7 @@ def run_left(answer: dict[str, Any]) -> int:
 def test_a_dead_run_makes_no_wrong_claims(host_dpdk: Dpdk) -> None:
     """What it planned and did not do is attached by hand, with other arguments: they are not said to be ours."""
     app = host_dpdk.start_testpmd("calm")
-    run = Run(document(app, *THREE), fault=["_state.apply:Acts.do", "before", 2])
+    run = Run(document(app, *THREE), fault=["_state.app_acts:AppActs.do", "before", 2])
     assert run.outcome()["code"] == -signal.SIGKILL
     app.console("port attach net_null2,size=512")
     app.wait_for("Done")
@@ -242,7 +242,7 @@ def test_killed_runs_in_detach(host_dpdk: Dpdk) -> None:
     for when in ("before", "after"):
         for number in (1, 2, 3):
             converge(app, *THREE)
-            run = Run(document(app, absent=names), fault=["_state.apply:Acts.do", when, number])
+            run = Run(document(app, absent=names), fault=["_state.app_acts:AppActs.do", when, number])
             assert run.outcome()["code"] == -signal.SIGKILL
             assert converge(app, *THREE)["changed"] == (when == "after" or number > 1)
             assert args_of(app) == ALL_ARGS

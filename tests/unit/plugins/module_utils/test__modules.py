@@ -81,7 +81,7 @@ def test_unset_ports_beside_exclusive_are_not_an_empty_list() -> None:
     with pytest.raises(HotplugError) as error:
         _modules.port({**DEFAULTS, "exclusive": True}, check=True)
     assert error.value.reason == "bad_document"
-    assert document.parse({"apps": [{"ports": [], "exclusive": True}]})[0].exclusive
+    assert document.parse({"apps": [{"ports": [], "exclusive": True}]})[0][0].exclusive
 
 
 def test_info_modules_ask_for_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ def test_words_to_document(words: list[str], entry: dict[str, t.Any]) -> None:
 
 @pytest.mark.parametrize("words", [words for words, _entry in DOCUMENTS[:-1]], ids=" ".join)
 def test_the_document_is_one(words: list[str]) -> None:
-    (spec,) = document.parse(_cli.document(_cli.parse(words)))
+    (spec,) = document.parse(_cli.document(_cli.parse(words)))[0]
     assert spec.atomic is ("--no-atomic" not in words)
 
 

@@ -59,7 +59,7 @@ TAKEN: list[tuple[t.Any, tuple[AppSpec, ...]]] = [
 
 @pytest.mark.parametrize("given_document, specs", TAKEN)
 def test_taken(given_document: t.Any, specs: tuple[AppSpec, ...]) -> None:
-    assert document.parse(given_document) == specs
+    assert document.parse(given_document) == (specs, None)
 
 
 def port(**entry: t.Any) -> dict[str, t.Any]:
@@ -101,8 +101,8 @@ REFUSED: list[tuple[t.Any, str, str]] = [
     (app(timeout=float("nan")), "bad_document", "timeout"),
     (app(exclusive=True), "bad_document", "exclusive but no ports"),
     (app(exclusive=True, ports=[{"device": "net_null0", "state": "absent"}]), "bad_document", "exclusive beside"),
-    (port(), "bad_document", "exactly one of device and port_id"),
-    (port(device="net_null0", port_id=1), "bad_document", "exactly one of device and port_id"),
+    (port(), "bad_document", "exactly one of device, select and port_id"),
+    (port(device="net_null0", port_id=1), "bad_document", "exactly one of device, select and port_id"),
     (port(port_id=1), "bad_document", "asks for port_id 1 to be present"),
     (port(port_id=-1, state="absent"), "bad_document", "-1 is not a port id"),
     (port(port_id="1", state="absent"), "bad_document", "'1' is not a port id"),
@@ -143,7 +143,7 @@ _JSON = st.recursive(
 @given(_JSON)
 def test_any_json_is_taken_or_refused(value: t.Any) -> None:
     try:
-        specs = document.parse(value)
+        specs, _host = document.parse(value)
     except HotplugError as error:
         json.dumps(error.result())
         return

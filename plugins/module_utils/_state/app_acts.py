@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._apps import adapter as adapters
+from .._apps.app import Port
+from .._apps.ports import DEFAULT_SLOTS
+from .._devices import Devargs
+from .._errors import HotplugError
+from .journal import Journal
+from .model import Step
+from .plan import plan
+from .refusals import gone, told
+from .work import AppWork
+
+
+class AppActs:
+    """The acts on one application, by its adapter. Call prepare() first; it refuses what can be refused."""
+
+    def __init__(self, work: AppWork) -> None:
+        self.work = work
+        self._adapter = adapters.connect(work.app, work.reach, work.system, timeout=work.spec.timeout, keep=work.held)
+        self._journal = Journal(work.record)
+        self._stopped: dict[str, list[str]] = {}
+        self.silent = False  # it left a request unanswered, and gives no answer to any other
+
+    def prepare(self, steps: t.Sequence[Step]) -> None:
+        """The last refusals, and a record that holds what is about to happen, before the first change."""
+        for step in steps:
+            if step.verb == "attach" and step.device.name not in self.work.before.devices:
+                self._journal.planned(step.device)
+        try:
+            self._adapter.precheck()
+            self._journal.rehearse()
+        except HotplugError as error:
+            raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
+        stopping = [self.work.before.devices[step.device.name] for step in steps if step.verb == "stop"]
+        if stopping:
+            self._adapter.release([port.port_id for one in stopping for port in one.ports])
+
+    def do(self, step: Step) -> None:
+        """One step, judged by what is there afterwards where the answer leaves a doubt."""
+        try:
+            getattr(self, "_" + step.verb)(step.device)
+        except HotplugError as error:
+            told = self._told(error)
+            if told.reason not in adapters.UNKNOWN_OUTCOME or not self._settled(step):
+                raise told.about(app=self.work.app.prefix, device=step.device.name) from error
+
+    def take_back(self, step: Step) -> str | None:
+        """Do the inverse of a step; why it could not, empty if it could, None where there is nothing left to do."""
+        if gone(self.work.app, self.work.system):  # its ports went with it
+            return None
+        if not self.work.spec.atomic:
+            return "atomic is false"
+        if self.silent:
+            return "the application does not answer"
+        if step.verb == "detach" and not step.args_known:
+            return "its arguments are not known"
+        try:
+            self.do(step.inverse())
+        except HotplugError as failure:
+            return failure.message
+        before = self.work.before.devices.get(step.device.name)
+        if step.verb == "detach" and before and before.started and "start" not in self.work.reach.verbs:
+            return "it is attached again, but not started, which the adapter cannot do"
+        return ""
+
+    def _told(self, error: HotplugError) -> HotplugError:
+        """DPDK has no errno of its own for want of a slot, and drivers make -1 of it: the number of ports tells."""
+        ports = len(self.work.ports.read()) if error.reason in ("no_memory", "bad_devargs") else 0
+        if ports < DEFAULT_SLOTS:
+            return told(error, self.work.app, self.work.system)
+        return HotplugError(
+            "no_slot",
+            f"application '{self.work.app.prefix}' has no free port slot: it has {ports} ports",
+            way_out="Detach something first, or build DPDK with more RTE_MAX_ETHPORTS.",
+            **error.fields,
+        )
+
+    def _settled(self, step: Step) -> bool:
+        """Whether a step whose outcome was in doubt has taken effect; False as well where nothing tells."""
+        try:
+            self.silent = not self._adapter.settle()
+            there = None if self.silent else self.work.observe().devices.get(step.device.name)
+        except HotplugError as error:
+            self.silent = True
+            ended = self._told(error)
+            if ended.reason == "primary_gone":
+                raise ended.about(app=self.work.app.prefix, device=step.device.name) from error
+        if self.silent:
+            return False
+        if step.verb in ("attach", "detach"):
+            return (there is not None) == (step.verb == "attach")
+        return there is not None and there.started == (step.verb == "start")
+
+    def _attach(self, device: Devargs) -> None:
+        self._journal.attached(device)
+        self._journal.save()
+        self._adapter.attach(device)
+
+    def _detach(self, device: Devargs) -> None:
+        ports = self._now(device)
+        if not ports:
+            return  # gone meanwhile; a detach of what is not there ends a primary of 26.07
+        if any(port.started for port in ports) and not self.work.spec.force:
+            raise HotplugError(
+                "port_started",
+                f"device '{device.name}' was started since it was looked at",
+                way_out="Stop it in the application and run again.",
+            )
+        known = self._journal.detached(device)
+        self._journal.save()
+        try:
+            self._adapter.detach(device, [port.port_id for port in ports])
+        except HotplugError:
+            self._journal.restored(device, known)
+            raise
+
+    def _start(self, device: Devargs) -> None:
+        """Start its ports; of those that we stopped before, no others."""
+        ports = self._now(device)
+        ours = self._stopped.pop(device.name, ()) or [port.name for port in ports]
+        for port in ports:
+            if not port.started and port.name in ours:
+                self._adapter.start(port.port_id)
+
+    def _stop(self, device: Devargs) -> None:
+        """Stop its ports, all or none."""
+        stopped: list[Port] = []
+        try:
+            for port in self._now(device):
+                if port.started:
+                    self._adapter.stop(port.port_id)
+                    stopped.append(port)
+        except HotplugError:
+            for port in stopped:
+                self._adapter.start(port.port_id)
+            raise
+        self._stopped[device.name] = [port.name for port in stopped]
+
+    def _now(self, device: Devargs) -> tuple[Port, ...]:
+        """The device's ports as they are at this moment; it has other ids than before when it was attached anew."""
+        seen = self.work.before.devices.get(device.name)
+        if seen is not None:
+            names = {port.name for port in seen.ports}
+            ports = self.work.ports.again([port.port_id for port in seen.ports])
+            if names == {port.name for port in ports}:
+                return tuple(ports)
+        seen = self.work.observe().devices.get(device.name)
+        return seen.ports if seen else ()
+
+    def verify(self, steps: t.Sequence[Step]) -> None:
+        """Observe again, and refuse to call done what is not."""
+        try:
+            self.work.after = self.work.observe()
+        except HotplugError as error:
+            raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
+        self._adopt(steps)
+        left = plan(self.work.spec._replace(recreate=False, force=True), self.work.after, self.work.reach.verbs).steps
+        if left:
+            raise HotplugError(
+                "not_effective",
+                f"application '{self.work.app.prefix}' answered that it was done, but there is still to do: "
+                + ", ".join(str(step) for step in left),
+                way_out="Look at its log; a device of another kind than a network card has no ports.",
+                app=self.work.app.prefix,
+                device=left[0].device.name,
+            )
+
+    def _adopt(self, steps: t.Sequence[Step]) -> None:
+        """Ports whose names do not tell their device belong to the one device that we attached that has none yet."""
+        bare = [s.device for s in steps if s.verb == "attach" and s.device.name not in self.work.after.devices]
+        asked = {step.device.name for step in steps}
+        strange = [n for n in self.work.after.devices if n not in self.work.before.devices and n not in asked]
+        if len(bare) == 1 and strange:
+            names = [port.name for name in strange for port in self.work.after.devices[name].ports]
+            self._journal.adopted(bare[0], names)
+            self._journal.save()
+            self.work.after = self.work.observe()
+
+    def close(self) -> None:
+        self._adapter.close()
