@@ -73,6 +73,13 @@ class VfSettings(t.NamedTuple):
     spoofchk: bool | None = None
 
 
+class VfsState(t.NamedTuple):
+    """The VFs of a PF: how many, and what it imposes on each, by index; what is not listed there is not known."""
+
+    count: int = 0
+    settings: tuple[VfSettings, ...] = ()
+
+
 class Pool(t.NamedTuple):
     """The hugepages of a size on a NUMA node. ``size`` in KiB; ``total``, ``free`` and ``surplus`` in pages."""
 
