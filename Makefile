@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: demo test soak bench lint unit integration clean
+.PHONY: demo test soak bench lint unit integration fleet fleet-down clean
 
 PYTHON ?= /usr/bin/python3
 RUN = $(PYTHON) -u tests/tools/run.py
@@ -12,6 +12,12 @@ demo:
 
 test lint unit integration soak:
 	$(RUN) $@
+
+fleet:
+	$(PYTHON) -u tests/fleet/fleet.py up
+
+fleet-down:
+	$(PYTHON) -u tests/fleet/fleet.py down
 
 bench:
 	$(PYTHON) -u tests/tools/bootstrap.py packages demo

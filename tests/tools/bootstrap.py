@@ -35,6 +35,7 @@ SUPPORTED: dict[str, tuple[Version, Version]] = {
 }
 ANSIBLES = tuple(name for name in SUPPORTED if name.startswith("ansible-"))
 NEWEST = ANSIBLES[-1]
+LEAST_QEMU = 8
 # The tree whose Python serves where the machine itself has none that is new enough.
 SERVING = "24.11"
 
@@ -69,8 +70,10 @@ def run(argv: list[str], **environment: str) -> None:
 
 
 def listed(group: str) -> list[str]:
-    text = (REQUIREMENTS / "debian.txt").read_text()
-    wanted = text if group == "test" else text.partition("# test")[0]
+    """The packages of a group: that of `make demo` is part of all, `test` is all of them."""
+    parts = re.split(r"^# group (\w+)$", (REQUIREMENTS / "debian.txt").read_text(), flags=re.MULTILINE)
+    groups = dict(zip(parts[1::2], parts[2::2]))
+    wanted = "".join(groups.values()) if group == "test" else groups["demo"] + groups.get(group, "")
     return [line for line in wanted.splitlines() if line and not line.startswith("#")]
 
 
@@ -92,6 +95,45 @@ def packages(group: str = "test") -> None:
     run(["apt-get", "-q", "update"])
     run(["apt-get", "-q", "-y", "--no-install-recommends", "install", *missing], DEBIAN_FRONTEND="noninteractive")
     print(f"packages: installed {' '.join(missing)} (they stay)", flush=True)
+
+
+def _qemu_version() -> int:
+    try:
+        done = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return 0
+    found = re.search(r"version (\d+)", done.stdout)
+    return int(found[1]) if found else 0
+
+
+def qemu() -> None:
+    """A QEMU that has igb (8 and newer): this Debian's own, else the one of its backports.
+
+    The machine's own list of sources is left as it is.
+    """
+    if _qemu_version() >= LEAST_QEMU:
+        return
+    lists = cache() / "apt"
+    shutil.rmtree(lists, ignore_errors=True)
+    shutil.copytree("/etc/apt/sources.list.d", lists / "sources.list.d")
+    (lists / "lists" / "partial").mkdir(parents=True)
+    own = Path("/etc/apt/sources.list")
+    (lists / "sources.list").write_text(own.read_text() if own.exists() else "")
+    suite = f"{codename()}-backports"
+    signed = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (lists / "sources.list.d" / "backports.list").write_text(f"deb [signed-by={signed}] {chroots.mirror()} {suite} main\n")
+    places = ("etc::sourcelist", "sources.list"), ("etc::sourceparts", "sources.list.d"), ("state::lists", "lists")
+    options = [word for name, path in places for word in ("-o", f"dir::{name}={lists / path}")]
+    print(f"packages: qemu-system-x86 of {suite}", flush=True)
+    run(["apt-get", *options, "-q", "update"])
+    install = ["apt-get", *options, "-q", "-y", "--no-install-recommends", "-t", suite, "install"]
+    run([*install, "qemu-system-x86", "qemu-utils"], DEBIAN_FRONTEND="noninteractive")
+
+
+def codename() -> str:
+    text = Path("/etc/os-release").read_text()
+    found = re.search(r"^VERSION_CODENAME=(\w+)$", text, re.MULTILINE)
+    return found[1] if found else "bookworm"
 
 
 def python_for(name: str) -> str:

@@ -55,7 +55,7 @@ def mirror() -> str:
     raise SystemExit("chroots: apt knows no Debian mirror here; run 'apt-get update' first")
 
 
-def _proxy_options() -> list[str]:
+def proxy_options() -> list[str]:
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
     return [
         f"--aptopt={line.rstrip(';')}"
@@ -81,7 +81,7 @@ def _build(release: str, target: Path) -> None:
         "--format=directory",
         f"--include={','.join(suite.packages)}",
         *(f"--aptopt={option}" for option in suite.aptopts),
-        *_proxy_options(),
+        *proxy_options(),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _NOT_UNPACKED),
         suite.name,
         str(partial),
