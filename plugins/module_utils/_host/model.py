@@ -76,7 +76,7 @@ class VfSettings(t.NamedTuple):
 class VfsState(t.NamedTuple):
     """The VFs of a PF: how many, and what it imposes on each, by index; what is not listed there is not known."""
 
-    count: int = 0
+    number: int = 0
     settings: tuple[VfSettings, ...] = ()
 
 

@@ -49,7 +49,7 @@ def converge(
         if any(port.select for spec in specs for port in spec.ports):
             from . import selected
 
-            specs = selected.resolved(specs, system)
+            specs = selected.resolved(specs, system, wanted)
         works = _opened(specs, system, stack, warnings, change=not check) if specs else []
         leaving: t.Collection[str] = ()
         steps: list[tuple[AnyStep, Work]] = []

@@ -81,7 +81,7 @@ def _vfs(value: t.Any, where: str) -> VfsSpec:
     count = None
     if entry.get("count") is not None:
         count = checks.number(entry["count"], f"{where}.count", most=_MAX_VFS)
-    indexes = [one.index for one in vfs]
+    indexes = [one.number for one in vfs]
     if len(set(indexes)) != len(indexes):
         raise checks.bad(f"{where}.settings", "has an index twice", "Write all of a VF in one entry.")
     if count is not None and indexes and max(indexes) >= count:
@@ -138,7 +138,7 @@ def _pages(value: t.Any, where: str) -> PagesSpec:
     node = entry.get("node")
     return PagesSpec(
         size=parse_size(entry.get("size")),
-        count=checks.number(entry.get("count"), f"{where}.count", most=_MAX_COUNT),
+        number=checks.number(entry.get("count"), f"{where}.count", most=_MAX_COUNT),
         node=-1 if node is None else checks.number(node, f"{where}.node", most=_MAX_NODE),
     )
 

@@ -15,12 +15,13 @@ if t.TYPE_CHECKING:
     from .._host.selectors import Selector
 
 KERNEL = "kernel"  # whichever kernel driver the device had
+NONE = "none"
 
 
 class VfSpec(t.NamedTuple):
     """What is asked for one VF by its PF."""
 
-    index: int
+    number: int
     settings: VfSettings = VfSettings()
     driver: str = ""
 
@@ -28,7 +29,7 @@ class VfSpec(t.NamedTuple):
 class VfsSpec(t.NamedTuple):
     """What is asked for the VFs of a PF; ``driver``: of those that have none of their own in ``vfs``."""
 
-    count: int | None = None
+    number: int | None = None
     driver: str = ""
     vfs: tuple[VfSpec, ...] = ()
 
@@ -50,7 +51,7 @@ class PagesSpec(t.NamedTuple):
     """Hugepages of a size (KiB) on a node, or -1 for all nodes together."""
 
     size: int
-    count: int
+    number: int
     node: int = -1
 
 
@@ -141,7 +142,7 @@ _TEXTS: dict[str, t.Callable[[Change], str]] = {
     "pages": _pages,
     "arguments": lambda change: f"set the kernel arguments of {change.target}: {' '.join(change.after) or 'none'}",
     "mount": _mount,
-    "vfs": lambda change: f"have {change.after.count} VFs on {change.target} (now {change.before.count})",
+    "vfs": lambda change: f"have {change.after.number} VFs on {change.target} (now {change.before.number})",
     "vf": lambda change: f"set VF {change.target[1]} of {change.target[0]}",
     "driver": _driver,
     "boot": lambda change: f"write {change.target}",

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._errors import HotplugError
+from .._system import System
+from . import pci, persistence
+
+# At boot the cards may come after us.
+_PATIENCE = 60.0  # seconds
+_POLL = 0.2
+
+
+def boot(
+    system: System, converge: t.Callable[[dict[str, t.Any]], dict[str, t.Any]], log: t.Callable[[str], None]
+) -> int:
+    """Apply the boot document, each entry by itself, so that one that fails keeps no other; a line for each.
+
+    0, or 1 where something failed. A card that is not the one the entry was written for is left alone.
+    """
+    document = persistence.read(system)
+    parts: list[tuple[str, dict[str, t.Any], dict[str, t.Any]]] = []
+    if document.get("hugepages"):
+        parts.append(("hugepages", {"hugepages": document["hugepages"]}, {}))
+    for entry in document.get("devices", ()):
+        plain = {name: one for name, one in entry.items() if name != "expect"}
+        parts.append((str(entry.get("device") or entry.get("select")), {"devices": [plain]}, entry))
+    return int(sum(not _applied(system, *part, converge, log) for part in parts) > 0)
+
+
+def _applied(
+    system: System,
+    name: str,
+    part: dict[str, t.Any],
+    entry: t.Mapping[str, t.Any],
+    converge: t.Callable[[dict[str, t.Any]], dict[str, t.Any]],
+    log: t.Callable[[str], None],
+) -> bool:
+    try:
+        _wait(system, entry)
+        changed = converge({"version": 1, **part})["changed"]
+    except HotplugError as error:
+        log(f"{name}: {error}")
+        return False
+    log(f"{name}: {'done' if changed else 'nothing to do'}")
+    return True
+
+
+def _wait(system: System, entry: t.Mapping[str, t.Any]) -> None:
+    """Until the device is there, with a driver where VFs are to be made, and it is the one that is meant."""
+    address = entry.get("device")
+    if not address:
+        return
+    end = time.monotonic() + _PATIENCE
+    while True:
+        device = pci.read(system, address, {})
+        if device is not None and (not entry.get("vfs") or device.driver):
+            break
+        if time.monotonic() >= end:
+            what = "is not there" if device is None else "has no driver, without which it has no VFs"
+            raise HotplugError("no_device", f"device '{address}' {what}", way_out="Is it plugged in?", device=address)
+        time.sleep(_POLL)
+    expected = entry.get("expect") or {}
+    has = {"vendor": device.vendor, "device": device.device}
+    if any(has.get(name) != value for name, value in expected.items()):
+        what = f"at {address} there is {device.vendor}:{device.device}, expected is "
+        what += f"{expected.get('vendor')}:{expected.get('device')}: another card is left alone"
+        raise HotplugError("other_device", what, way_out="Bind it anew with persistent: true.", device=address)

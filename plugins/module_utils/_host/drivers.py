@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import HotplugError
+from .._system import System
+
+if t.TYPE_CHECKING:
+    import subprocess
+
+_DRIVERS = "/sys/bus/pci/drivers"
+# The module of a driver has its name but for this.
+_MODULES = {"vfio-pci": "vfio_pci"}
+_MODPROBE = ("/sbin/modprobe", "/usr/sbin/modprobe")
+_LIMIT = 60  # seconds
+
+
+def unavailable(system: System, driver: str) -> HotplugError | None:
+    """Why a driver cannot be had, or None; nothing is loaded."""
+    if os.path.isdir(system.path(f"{_DRIVERS}/{driver}")):
+        return None
+    if system.read("/proc/sys/kernel/modules_disabled").strip() == b"1":
+        return _blocked(driver, "loading modules is switched off (kernel.modules_disabled)", "Reboot to have it back.")
+    done = _modprobe(system, "--dry-run", "--use-blacklist", module(driver))
+    return None if done is None or done.returncode == 0 else _missing(system, driver, done.stderr)
+
+
+def load(system: System, driver: str) -> None:
+    """Have a driver in the kernel. Raises HotplugError when it is not there or must not be loaded."""
+    if os.path.isdir(system.path(f"{_DRIVERS}/{driver}")):
+        return
+    error = unavailable(system, driver)
+    if error is not None:
+        raise error
+    done = _modprobe(system, "--use-blacklist", module(driver))
+    if done is not None and done.returncode:
+        text = done.stderr.strip().rpartition(": ")[2]
+        locked = system.read("/sys/kernel/security/lockdown").decode("ascii", "replace")
+        if "[none]" not in locked and "[" in locked:
+            mode = locked.partition("[")[2].partition("]")[0]
+            way_out = "Sign the module with a key that the kernel trusts, or switch Secure Boot off."
+            raise _blocked(driver, f"{text} (the kernel is locked down: {mode})", way_out)
+        raise _blocked(driver, text, "See the kernel's log (dmesg).")
+    if not os.path.isdir(system.path(f"{_DRIVERS}/{driver}")):
+        raise _blocked(
+            driver, "its module was loaded, or is held back, and there is no such driver", "See modprobe -c."
+        )
+
+
+def module(driver: str) -> str:
+    return _MODULES.get(driver, driver)
+
+
+def _modprobe(system: System, *words: str) -> subprocess.CompletedProcess[str] | None:
+    """None on a tree that is not the machine's own: nothing can be loaded for it."""
+    import subprocess
+
+    program = next((one for one in _MODPROBE if os.access(one, os.X_OK)), "")
+    if system.root or not program:
+        return None
+    try:
+        return subprocess.run(
+            [program, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LIMIT,
+            env={"LC_ALL": "C", "PATH": "/usr/sbin:/sbin:/usr/bin:/bin"},
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise HotplugError(
+            "kernel_stuck",
+            f"modprobe {' '.join(words)} has not ended within {_LIMIT} s",
+            way_out="See the kernel's log (dmesg); only a reboot may help.",
+        ) from exc
+
+
+def _missing(system: System, driver: str, said: str) -> HotplugError:
+    release = os.uname().release
+    if not os.path.isdir(f"/lib/modules/{release}"):
+        way_out = f"There are no modules for the running kernel {release}: reboot into the one that is installed."
+    elif driver == "igb_uio":
+        way_out = "It is not part of Linux: use vfio-pci, or build it from dpdk-kmods."
+    else:
+        way_out = "Check the name; a slim kernel may have its modules in a package of their own."
+    return HotplugError(
+        "driver_missing", f"there is no driver {driver}: {said.strip() or 'no module has it'}", way_out=way_out
+    )
+
+
+def _blocked(driver: str, why: str, way_out: str) -> HotplugError:
+    return HotplugError("module_blocked", f"the driver {driver} cannot be loaded: {why}", way_out=way_out)

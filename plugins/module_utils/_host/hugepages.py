@@ -1,0 +1,160 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import HotplugError
+from .._system import System
+from .model import Pool
+
+if t.TYPE_CHECKING:
+    from .._state.host_model import PagesSpec
+    from .writes import Writes
+
+# Source: Documentation/admin-guide/mm/hugetlbpage.rst of the kernel.
+_NODES = "/sys/devices/system/node"
+_WHOLE = "/sys/kernel/mm/hugepages"
+_COMPACT = "/proc/sys/vm/compact_memory"
+_UNITS = {"K": 1, "M": 1 << 10, "G": 1 << 20}
+
+
+def parse_size(value: t.Any) -> int:
+    """``2M``, ``1G`` or ``2048K`` in KiB."""
+    text = str(value).strip().upper().rstrip("B").rstrip("I")
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdecimal() or not 0 < int(number) < 1 << 20:
+        raise HotplugError("hugepages_size", f"{value!r} is no size of hugepages", way_out="Write it as 2M or 1G.")
+    return int(number) * _UNITS[unit]
+
+
+def size_text(kib: int) -> str:
+    """A size in KiB as operators write it."""
+    for unit in ("G", "M"):
+        if kib % _UNITS[unit] == 0:
+            return f"{kib // _UNITS[unit]}{unit}"
+    return f"{kib}K"
+
+
+def _places(system: System) -> list[tuple[int, str]]:
+    nodes = sorted(int(name[4:]) for name in system.names(_NODES) if name.startswith("node") and name[4:].isdigit())
+    # A node may have processors and no memory, and a kernel no nodes.
+    found = [
+        (node, f"{_NODES}/node{node}/hugepages") for node in nodes if system.names(f"{_NODES}/node{node}/hugepages")
+    ]
+    return found or [(0, _WHOLE)]
+
+
+def pools(system: System) -> tuple[Pool, ...]:
+    """Every size on every node."""
+    found = []
+    for node, place in _places(system):
+        for name in system.names(place):
+            if name.startswith("hugepages-") and name.endswith("kB"):
+                total, free, surplus = (_number(system, f"{place}/{name}/{one}") for one in _COUNTS)
+                found.append(Pool(int(name[10:-2]), node, total, free, surplus))
+    return tuple(sorted(found))
+
+
+_COUNTS = ("nr_hugepages", "free_hugepages", "surplus_hugepages")
+
+
+def _number(system: System, path: str) -> int:
+    return int(system.read(path) or 0)
+
+
+def reserved(system: System, size: int) -> int:
+    """Pages that are promised and not yet taken; the kernel counts them for all nodes together."""
+    return _number(system, f"{_WHOLE}/hugepages-{size}kB/resv_hugepages")
+
+
+def wanted(asked: t.Sequence[PagesSpec], there: t.Sequence[Pool]) -> list[tuple[Pool, int]]:
+    """The pools that must change, each with the number of pages it is to have. Refused is what is in use or unknown."""
+    changes: list[tuple[Pool, int]] = []
+    for one in asked:
+        own = [pool for pool in there if pool.size == one.size and one.node in (-1, pool.node)]
+        if not own:
+            raise _unknown(one, there)
+        if one.node >= 0:
+            targets = [one.number]
+        elif sum(pool.total for pool in own) == one.number:
+            continue
+        else:
+            targets = _spread(one.number, own)
+        for pool, count in zip(own, targets):
+            if count < pool.used:
+                raise _in_use(pool, count)
+            if count != pool.total:
+                changes.append((pool, count))
+    return changes
+
+
+def _spread(count: int, own: t.Sequence[Pool]) -> list[int]:
+    """As evenly as what is in use allows."""
+    targets = [count // len(own) + (number < count % len(own)) for number in range(len(own))]
+    for number, pool in enumerate(own):
+        short = pool.used - targets[number]
+        for other, its in enumerate(own):
+            take = min(short, targets[other] - its.used) if other != number else 0
+            if take > 0:
+                targets[other] -= take
+                targets[number] += take
+                short -= take
+    return targets
+
+
+def arguments(asked: t.Sequence[PagesSpec]) -> list[str]:
+    """The kernel arguments that reserve as much at boot: ``hugepagesz=1G hugepages=0:2,1:2``."""
+    words = []
+    for size in sorted({one.size for one in asked}):
+        own = [one for one in asked if one.size == size and one.number]
+        nodes = [f"{one.node}:{one.number}" for one in own if one.node >= 0]
+        if own:
+            words += [f"hugepagesz={size_text(size)}", f"hugepages={','.join(nodes) or own[0].number}"]
+    return words
+
+
+def set_count(system: System, writer: Writes, *, size: int, node: int, before: int, count: int) -> None:
+    """Have that many pages of a size (KiB) on a node; where the kernel gives fewer, there are as many as before."""
+    place = f"{dict(_places(system))[node]}/hugepages-{size}kB"
+    pool = Pool(size, node, _number(system, f"{place}/nr_hugepages"), _number(system, f"{place}/free_hugepages"))
+    if count < pool.used:
+        raise _in_use(pool, count)
+    has = pool.total
+    for tidy in (False, True):
+        if has != count:
+            if tidy:
+                writer.write(_COMPACT, "1")
+            writer.write(f"{place}/nr_hugepages", str(count))
+            has = _number(system, f"{place}/nr_hugepages")
+    if has == count:
+        return
+    writer.write(f"{place}/nr_hugepages", str(before))
+    what = f"the kernel gave {has} of {count} hugepages of {size_text(size)} on node {node}"
+    raise HotplugError(
+        "hugepages_short",
+        what,
+        way_out="Its memory is too full or too scattered: reserve them at boot (boot: true), or ask for fewer.",
+        gave=has,
+        asked=count,
+        node=node,
+    )
+
+
+def _in_use(pool: Pool, count: int) -> HotplugError:
+    what = f"{pool.used} hugepages of {size_text(pool.size)} on node {pool.node} are in use, asked for are {count}"
+    return HotplugError("hugepages_in_use", what, way_out="End what uses them first, or ask for as many.")
+
+
+def _unknown(one: PagesSpec, there: t.Sequence[Pool]) -> HotplugError:
+    sizes = ", ".join(sorted({size_text(pool.size) for pool in there})) or "none"
+    if any(pool.size == one.size for pool in there):
+        nodes = ", ".join(str(pool.node) for pool in there if pool.size == one.size)
+        what = f"there is no node {one.node} with hugepages of {size_text(one.size)}; there are {nodes}"
+        return HotplugError("no_node", what, way_out="Name one of those, or leave node out.")
+    what = f"this kernel has no hugepages of {size_text(one.size)}: it has {sizes}"
+    return HotplugError("hugepages_size", what, way_out="Ask for one of those; 1G needs a processor with pdpe1gb.")

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._system import System
+from .model import PciDevice
+from .netlink import Address, Link
+
+_MOST_ANCESTORS = 64
+
+
+class Network(t.Protocol):
+    """What is asked of the kernel; netlink.Netlink answers it."""
+
+    def links(self) -> list[Link]: ...
+
+    def addresses(self) -> list[Address]: ...
+
+    def default_routes(self) -> list[tuple[int, int]]: ...
+
+    def route_to(self, address: str) -> int: ...
+
+
+class Lockout:
+    """Tells which devices the host's network hangs on."""
+
+    def __init__(self, links: t.Sequence[Link], why: t.Mapping[int, list[str]], system: System) -> None:
+        self._links = {link.ifindex: link for link in links}
+        self._named = {link.name: link for link in links}
+        self._why = why
+        self._system = system
+
+    def reasons(self, device: PciDevice) -> list[str]:
+        """Why a device must not be taken from the network, each a clause that names the netdev; none where it may."""
+        found = []
+        if device.netdevs_elsewhere:
+            found.append("its netdev is in another network namespace, where it may be in use")
+        for name in device.netdevs:
+            if name in self._named:
+                found += self._of(self._named[name], name, set())
+            found += self._hidden(name)
+        return list(dict.fromkeys(found))
+
+    def _of(self, link: Link, path: str, seen: set[int]) -> list[str]:
+        """The reasons of a netdev, and of all that stands on it."""
+        if link.ifindex in seen:
+            return []
+        seen.add(link.ifindex)
+        found = [f"{path} {why}" for why in self._why.get(link.ifindex, ())]
+        if link.master in self._links:
+            master = self._links[link.master]
+            found += self._of(master, f"{path} is a member of {master.kind or 'device'} {master.name}, which", seen)
+        for other in self._links.values():
+            if other.lower == link.ifindex and other.kind:
+                found += self._of(other, f"{path} carries {other.kind} {other.name}, which", seen)
+        return found
+
+    def _hidden(self, name: str) -> list[str]:
+        """What stands on it in another network namespace is seen in sysfs only."""
+        uppers = [one[6:] for one in self._system.names(f"/sys/class/net/{name}") if one.startswith("upper_")]
+        return [f"{name} carries {one} of another network namespace" for one in uppers if one not in self._named]
+
+
+def guard(network: Network, system: System, environ: t.Mapping[str, str]) -> Lockout:
+    """What the network hangs on now: default routes, addresses, and the way to whoever is connected by ssh."""
+    why: dict[int, list[str]] = {}
+    links = network.links()
+    named = {link.name: link.ifindex for link in links}
+    loopback = {link.ifindex for link in links if link.name == "lo"}
+    for version, index in dict.fromkeys(network.default_routes()):
+        why.setdefault(index, []).append(f"has the default route (IPv{version})")
+    for peer in _peers(system, environ):
+        address, _percent, scope = peer.partition("%")
+        index = named.get(scope, 0) or (int(scope) if scope.isdigit() else 0) or network.route_to(address)
+        if index and index not in loopback:
+            why.setdefault(index, []).append(f"leads to {peer}, who is connected by ssh")
+    for one in network.addresses():
+        if not one.link_local and one.ifindex not in loopback:
+            why.setdefault(one.ifindex, []).append(f"has the address {one.text}")
+    return Lockout(links, why, system)
+
+
+def _peers(system: System, environ: t.Mapping[str, str]) -> list[str]:
+    """Who we work for: sudo and su forget the variable, the processes above them have it still."""
+    found = [_peer(environ.get("SSH_CONNECTION", ""))]
+    pid = _parent(system, "self")
+    for _generation in range(_MOST_ANCESTORS):
+        if pid <= 1:
+            break
+        entries = system.read(f"/proc/{pid}/environ").split(b"\0")
+        found += [_peer(one[15:].decode("ascii", "replace")) for one in entries if one.startswith(b"SSH_CONNECTION=")]
+        pid = _parent(system, str(pid))
+    return [one for one in dict.fromkeys(found) if one]
+
+
+def _peer(text: str) -> str:
+    """The client's address. Source: ssh(1), SSH_CONNECTION."""
+    word = text.split(" ")[0]
+    import socket
+
+    plain = word.partition("%")[0]
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in plain else socket.AF_INET, plain)
+    except OSError:
+        return ""
+    return word
+
+
+def _parent(system: System, pid: str) -> int:
+    """Source: proc(5), field 4 of stat."""
+    fields = system.read(f"/proc/{pid}/stat").decode("ascii", "replace").rpartition(")")[2].split()
+    return int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else 0

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import HotplugError
+from .._system import System
+from .hugepages import parse_size, size_text
+from .model import Mount
+
+_PROGRAMS = ("/bin", "/usr/bin")
+_LIMIT = 60  # seconds
+
+
+def mounted(system: System) -> tuple[Mount, ...]:
+    """Every hugetlbfs mount; of several on one path the last. Source: proc(5), /proc/PID/mountinfo."""
+    found: dict[str, Mount] = {}
+    for line in system.read("/proc/self/mountinfo").decode("utf-8", "replace").splitlines():
+        head, _dash, tail = line.partition(" - ")
+        kind, _source, options = (*tail.split(" ", 2), "", "")[:3]
+        path = head.split(" ")[4].replace("\\040", " ")
+        if kind != "hugetlbfs":
+            found.pop(path, None)
+            continue
+        size = next((one[9:] for one in options.split(",") if one.startswith("pagesize=")), "2M")
+        try:
+            status = os.stat(system.path(path))
+        except OSError:
+            continue
+        found[path] = Mount(path, parse_size(size), status.st_mode & 0o7777, status.st_uid, status.st_gid)
+    return tuple(found.values())
+
+
+def change(system: System, path: str, before: Mount | None, after: Mount | None) -> None:
+    """Have a mount, have it otherwise, or have none. What uses it keeps it: that is an error."""
+    if after is None:
+        _run("umount", path)
+        return
+    if before is not None and before.size != after.size:
+        _run("umount", path)
+        before = None
+    if before is None:
+        _make_place(system, path)
+        _run("mount", "-t", "hugetlbfs", "-o", f"pagesize={size_text(after.size)}", "hugetlbfs", path)
+    os.chown(path, after.uid, after.gid)
+    os.chmod(path, after.mode)
+
+
+def _make_place(system: System, path: str) -> None:
+    """A directory that is where its name says."""
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    if os.path.realpath(path) != path:
+        why = f"{path} is {os.path.realpath(path)} in truth: a link is on the way"
+        raise HotplugError("foreign", why, way_out="Name the directory itself.")
+    if os.path.ismount(path):
+        why = f"something else than hugepages is mounted on {path}"
+        raise HotplugError("foreign", why, way_out="Choose another path, or unmount it.")
+
+
+def _run(program: str, *words: str) -> None:
+    import subprocess
+
+    place = next((one for one in _PROGRAMS if os.access(f"{one}/{program}", os.X_OK)), _PROGRAMS[0])
+    try:
+        done = subprocess.run(
+            [f"{place}/{program}", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LIMIT,
+            env={"LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise HotplugError("mount_failed", f"{program} {words[-1]}: {exc}", way_out="See the kernel's log.") from exc
+    if done.returncode:
+        what = f"{program} {words[-1]}: {done.stderr.strip() or f'ended with {done.returncode}'}"
+        raise HotplugError("mount_failed", what, way_out="Somebody may be using it; fuser -vm tells who.")
+
+
+def user_id(value: t.Any) -> int:
+    """Of a user's name or number; root's where none is given."""
+    import pwd
+
+    return _id(value, "user", lambda name: pwd.getpwnam(name).pw_uid)
+
+
+def group_id(value: t.Any) -> int:
+    """Of a group's name or number; root's where none is given."""
+    import grp
+
+    return _id(value, "group", lambda name: grp.getgrnam(name).gr_gid)
+
+
+def _id(value: t.Any, what: str, look: t.Callable[[str], int]) -> int:
+    if value is None or value == "":
+        return 0
+    if isinstance(value, int) or str(value).isdecimal():
+        return int(value)
+    try:
+        return look(str(value))
+    except KeyError as exc:
+        why = f"there is no {what} {str(value)[:64]!r} on this host"
+        raise HotplugError("bad_document", why, way_out="Make it first, or give a number.") from exc

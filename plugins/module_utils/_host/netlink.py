@@ -1,0 +1,264 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+import typing as t
+
+from .._errors import HotplugError
+from .model import VfSettings
+
+# Source: rtnetlink(7), netlink(7), and include/uapi/linux/{rtnetlink,if_link,if_addr,nexthop}.h of the kernel.
+_HEADER = struct.Struct("=IHHII")
+_LINK = struct.Struct("=BxHiII")
+_ADDRESS = struct.Struct("=BBBBI")
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_NEXTHOP = struct.Struct("=BBBBI")
+_ATTRIBUTE = struct.Struct("=HH")
+_HOP = struct.Struct("=HBBi")
+_ERROR = struct.Struct("=i")
+_VF = struct.Struct("=II")
+_NEWLINK, _GETLINK, _SETLINK, _GETADDR, _GETROUTE, _GETNEXTHOP = 16, 18, 19, 22, 26, 106
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_REQUEST, _ACK, _DUMP, _INTERRUPTED = 1, 4, 0x300, 0x10
+_NESTED = 0x7FFF  # of an attribute's type without its flags
+_UNICAST = 1
+_VFINFO_LIST, _VF_INFO = 22, 1
+_VF_MAC, _VF_VLAN, _VF_SPOOFCHK, _VF_TRUST = 1, 2, 4, 9
+_LIMIT = 10.0  # seconds
+_TRIES = 5
+_FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 6}
+
+
+class Link(t.NamedTuple):
+    """A netdev. ``master``: ifindex of the bond, bridge, team or VRF that it is in; ``lower``: of what it is on."""
+
+    ifindex: int
+    name: str
+    kind: str = ""
+    master: int = 0
+    lower: int = 0
+    up: bool = False
+
+
+class Address(t.NamedTuple):
+    ifindex: int
+    text: str
+
+    @property
+    def link_local(self) -> bool:
+        return self.text.startswith("fe80:")
+
+
+class Netlink:
+    """Questions to the kernel about its network, and settings of VFs. Raises HotplugError, or OSError as it says."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket.settimeout(_LIMIT)
+        self._socket.bind((0, 0))
+        self._number = 0
+
+    def __enter__(self) -> Netlink:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._socket.close()
+
+    def links(self) -> list[Link]:
+        """Every netdev of this network namespace."""
+        found = []
+        for body in self._dump(_GETLINK, _LINK.pack(0, 0, 0, 0, 0)):
+            _family, _type, index, flags, _change = _LINK.unpack_from(body)
+            has = _attributes(body, _LINK.size)
+            info = _attributes(has.get(18, b""))
+            found.append(
+                Link(
+                    ifindex=index,
+                    name=_text(has.get(3, b"")),
+                    kind=_text(info.get(1, b"")),
+                    master=_int(has.get(10)),
+                    lower=_int(has.get(5)) if 37 not in has else 0,
+                    up=bool(flags & 1),
+                )
+            )
+        return found
+
+    def addresses(self) -> list[Address]:
+        """Every address, IPv4 and IPv6."""
+        found = []
+        for body in self._dump(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+            family, _prefix, _flags, _scope, index = _ADDRESS.unpack_from(body)
+            has = _attributes(body, _ADDRESS.size)
+            raw = has.get(2) or has.get(1)
+            if family in _FAMILIES and raw:
+                found.append(Address(index, socket.inet_ntop(family, raw)))
+        return found
+
+    def default_routes(self) -> list[tuple[int, int]]:
+        """(version of IP, index of a netdev) of every default route, in any table, each way of it by itself."""
+        found: list[tuple[int, int]] = []
+        unresolved: list[tuple[int, int]] = []
+        for body in self._dump(_GETROUTE, _ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)):
+            family, length, _src, _tos, _table, _proto, _scope, kind, _flags = _ROUTE.unpack_from(body)
+            if length or kind != _UNICAST or family not in _FAMILIES:
+                continue
+            has = _attributes(body, _ROUTE.size)
+            ways = [_int(has[4])] if 4 in has else []
+            ways += _hops(has.get(9, b""))
+            found += [(_FAMILIES[family], index) for index in ways]
+            if not ways and 30 in has:
+                unresolved.append((_FAMILIES[family], _int(has[30])))
+        if unresolved:
+            hops = self._nexthops()
+            found += [(version, index) for version, number in unresolved for index in hops.get(number, ())]
+        return found
+
+    def _nexthops(self) -> dict[int, list[int]]:
+        """Netdevs by the number of a nexthop object, or of a group of them."""
+        own: dict[int, list[int]] = {}
+        groups: dict[int, list[int]] = {}
+        for body in self._dump(_GETNEXTHOP, _NEXTHOP.pack(0, 0, 0, 0, 0)):
+            has = _attributes(body, _NEXTHOP.size)
+            number = _int(has.get(1))
+            if 5 in has:
+                own[number] = [_int(has[5])]
+            raw = has.get(2, b"")
+            groups[number] = [struct.unpack_from("=I", raw, at)[0] for at in range(0, len(raw) - 7, 8)]
+        return own | {one: [i for m in members for i in own.get(m, ())] for one, members in groups.items() if members}
+
+    def route_to(self, address: str) -> int:
+        """The index of the netdev by which an address is reached; 0 where it is not."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        raw = socket.inet_pton(family, address)
+        body = _ROUTE.pack(family, len(raw) * 8, 0, 0, 0, 0, 0, 0, 0) + _attribute(1, raw)
+        try:
+            answers = self._ask(_GETROUTE, _REQUEST, body)
+        except OSError:
+            return 0
+        return _int(_attributes(answers[0], _ROUTE.size).get(4)) if answers else 0
+
+    def vfs(self, netdev: str) -> list[VfSettings]:
+        """What a PF imposes on its VFs, by index."""
+        body = _LINK.pack(0, 0, socket.if_nametoindex(netdev), 0, 0) + _attribute(29, struct.pack("=I", 1))
+        (answer,) = self._ask(_GETLINK, _REQUEST, body)
+        found: dict[int, VfSettings] = {}
+        for _kind, raw in _each(_attributes(answer, _LINK.size).get(_VFINFO_LIST, b""), 0):
+            has = _attributes(raw)
+            number = _int(has.get(_VF_MAC, b"\0" * 4)[:4])
+            vlan = has.get(_VF_VLAN, b"")
+            found[number] = VfSettings(
+                mac=":".join(f"{one:02x}" for one in has.get(_VF_MAC, b"")[4:10]) or None,
+                vlan=_int(vlan[4:8]) if len(vlan) >= 8 else None,
+                trust=_setting(has.get(_VF_TRUST)),
+                spoofchk=_setting(has.get(_VF_SPOOFCHK)),
+            )
+        return [found.get(number, VfSettings()) for number in range(max(found, default=-1) + 1)]
+
+    def set_vf(self, netdev: str, vf: int, settings: VfSettings) -> None:
+        """Have a PF impose this on one of its VFs. Raises OSError as its driver says."""
+        parts = []
+        if settings.mac is not None:
+            raw = bytes.fromhex(settings.mac.replace(":", ""))
+            parts.append(_attribute(_VF_MAC, struct.pack("=I32s", vf, raw)))
+        if settings.vlan is not None:
+            parts.append(_attribute(_VF_VLAN, struct.pack("=III", vf, settings.vlan, 0)))
+        if settings.spoofchk is not None:
+            parts.append(_attribute(_VF_SPOOFCHK, _VF.pack(vf, settings.spoofchk)))
+        if settings.trust is not None:
+            parts.append(_attribute(_VF_TRUST, _VF.pack(vf, settings.trust)))
+        for part in parts:  # one at a time: the driver's refusal is then of that one
+            body = _LINK.pack(0, 0, socket.if_nametoindex(netdev), 0, 0)
+            body += _attribute(_VFINFO_LIST, _attribute(_VF_INFO, part))
+            self._ask(_SETLINK, _REQUEST | _ACK, body)
+
+    def _dump(self, kind: int, body: bytes) -> list[bytes]:
+        """All of a table; asked for again where it changed meanwhile."""
+        for _try in range(_TRIES):
+            with contextlib.suppress(InterruptedError):
+                return self._ask(kind, _REQUEST | _DUMP, body)
+        raise HotplugError("netlink", "the kernel's network tables do not stand still", way_out="Run it again.")
+
+    def _ask(self, kind: int, flags: int, body: bytes) -> list[bytes]:
+        self._number += 1
+        size = _HEADER.size + len(body)
+        self._socket.send(_HEADER.pack(size, kind, flags, self._number, 0) + body)
+        answers: list[bytes] = []
+        interrupted = False
+        while True:
+            try:
+                data = self._socket.recv(1 << 18)
+            except socket.timeout as exc:
+                why = f"the kernel has not answered for {_LIMIT:.0f} s about its network"
+                raise HotplugError("netlink", why, way_out="Run it again; see the kernel's log (dmesg).") from exc
+            at = 0
+            while at + _HEADER.size <= len(data):
+                length, answer, its_flags, number, _pid = _HEADER.unpack_from(data, at)
+                part = data[at + _HEADER.size : at + length]
+                at += length + 3 & ~3
+                if number != self._number or length < _HEADER.size:
+                    continue
+                interrupted = interrupted or bool(its_flags & _INTERRUPTED)
+                if answer == _NLMSG_ERROR:
+                    (code,) = _ERROR.unpack_from(part)
+                    if code:
+                        raise OSError(-code, os.strerror(-code))
+                    return answers
+                if answer == _NLMSG_DONE:
+                    if interrupted:
+                        raise InterruptedError(errno.EINTR, "the dump was interrupted")
+                    return answers
+                answers.append(part)
+                if not flags & (_DUMP | _ACK):
+                    return answers
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    size = _ATTRIBUTE.size + len(data)
+    return _ATTRIBUTE.pack(size, kind) + data + b"\0" * (-size % 4)
+
+
+def _each(data: bytes, at: int) -> t.Iterator[tuple[int, bytes]]:
+    while at + _ATTRIBUTE.size <= len(data):
+        size, kind = _ATTRIBUTE.unpack_from(data, at)
+        if size < _ATTRIBUTE.size:
+            return
+        yield kind & _NESTED, data[at + _ATTRIBUTE.size : at + size]
+        at += size + 3 & ~3
+
+
+def _attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
+    return dict(_each(data, at))
+
+
+def _hops(data: bytes) -> list[int]:
+    found = []
+    at = 0
+    while at + _HOP.size <= len(data):
+        size, _flags, _weight, index = _HOP.unpack_from(data, at)
+        found.append(index)
+        at += max(size + 3 & ~3, _HOP.size)
+    return found
+
+
+def _text(data: bytes) -> str:
+    return data.rstrip(b"\0").decode("utf-8", "replace")
+
+
+def _int(data: bytes | None) -> int:
+    return int.from_bytes(data[:4], "little" if struct.pack("=H", 1) == b"\1\0" else "big") if data else 0
+
+
+def _setting(data: bytes | None) -> bool | None:
+    """A driver that does not know says so by all ones."""
+    if data is None or len(data) < 8 or data[4:8] == b"\xff" * 4:
+        return None
+    return bool(_int(data[4:8]))

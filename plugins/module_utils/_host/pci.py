@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+from .._system import System
+from .model import USERSPACE_DRIVERS, PciDevice
+
+# Source: Documentation/ABI/testing/sysfs-bus-pci of the kernel.
+DEVICES = "/sys/bus/pci/devices"
+_SLOTS = "/sys/bus/pci/slots"
+
+
+def read(system: System, address: str, slots: t.Mapping[str, str] | None = None) -> PciDevice | None:
+    """A device, or None where there is none at that address. ``slots``: names of slots by the address they are for."""
+    place = f"{DEVICES}/{address}"
+    there = system.names(place)
+    facts = dict(
+        line.partition("=")[::2] for line in system.read(f"{place}/uevent").decode("ascii", "replace").split("\n")
+    )
+    if "uevent" not in there or "PCI_ID" not in facts:
+        return None
+    vendor, _colon, device = facts["PCI_ID"].lower().partition(":")
+    subvendor, _colon, subdevice = facts.get("PCI_SUBSYS_ID", "").lower().partition(":")
+    driver = facts.get("DRIVER", "")
+    netdevs = tuple(_netdevs(system, place, there))
+    slots = _slots(system) if slots is None else slots
+    return PciDevice(
+        address=address,
+        vendor=vendor,
+        device=device,
+        subvendor=subvendor,
+        subdevice=subdevice,
+        class_code=facts.get("PCI_CLASS", "").lower().rjust(6, "0"),
+        driver=driver,
+        override=_override(system, place, driver),
+        numa_node=_number(system.read(f"{place}/numa_node"), -1),
+        iommu_group=_number(_last(system.link(f"{place}/iommu_group")).encode(), -1) if "iommu_group" in there else -1,
+        netdevs=netdevs,
+        netdevs_elsewhere="net" in there and not netdevs and bool(driver) and driver not in USERSPACE_DRIVERS,
+        pf=_last(system.link(f"{place}/physfn")) if "physfn" in there else "",
+        vf_index=_vf_index(system, place, address) if "physfn" in there else -1,
+        max_vfs=_number(system.read(f"{place}/sriov_totalvfs"), 0) if "sriov_totalvfs" in there else 0,
+        vfs=_vfs(system, place, there),
+        slot=slots.get(address.rpartition(".")[0], ""),
+    )
+
+
+def inventory(system: System) -> dict[str, PciDevice]:
+    """Every PCI device, by address."""
+    slots = _slots(system)
+    found = (read(system, address, slots) for address in system.names(DEVICES))
+    return {device.address: device for device in found if device is not None}
+
+
+def members(devices: t.Mapping[str, PciDevice], group: int) -> list[str]:
+    """The devices of an IOMMU group."""
+    return [one.address for one in devices.values() if one.iommu_group == group >= 0]
+
+
+def macs(system: System, devices: t.Iterable[PciDevice]) -> dict[str, str]:
+    """The MAC addresses of the devices' netdevs, by name."""
+    found = {}
+    for device in devices:
+        for name in device.netdevs:
+            text = system.read(f"/sys/class/net/{name}/address").decode("ascii", "replace").strip()
+            if text:
+                found[name] = text
+    return found
+
+
+def _last(link: str) -> str:
+    return link.rpartition("/")[2]
+
+
+def _number(text: bytes, otherwise: int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return otherwise
+
+
+def _override(system: System, place: str, driver: str) -> str:
+    """Every device has the file; only one with a userspace driver, or with none, is likely to have something in it."""
+    text = system.read(f"{place}/driver_override").decode("ascii", "replace").strip()
+    return "" if text == "(null)" else text
+
+
+def _netdevs(system: System, place: str, there: t.Sequence[str]) -> list[str]:
+    if "net" in there:
+        return system.names(f"{place}/net")
+    # A virtio device has its own device below, which has the netdev.
+    return [name for one in there if one.startswith("virtio") for name in system.names(f"{place}/{one}/net")]
+
+
+def _vfs(system: System, place: str, there: t.Sequence[str]) -> tuple[str, ...]:
+    names = sorted((one for one in there if one.startswith("virtfn")), key=lambda one: int(one[6:]))
+    return tuple(_last(system.link(f"{place}/{name}")) for name in names)
+
+
+def _vf_index(system: System, place: str, address: str) -> int:
+    pf = f"{place}/physfn"
+    for name in system.names(pf):
+        if name.startswith("virtfn") and _last(system.link(f"{pf}/{name}")) == address:
+            return int(name[6:])
+    return -1
+
+
+def _slots(system: System) -> dict[str, str]:
+    """Names of slots by the bus and device that they are for, ``0000:06:00``."""
+    found = {}
+    for name in system.names(_SLOTS):
+        found[system.read(f"{_SLOTS}/{name}/address").decode("ascii", "replace").strip()] = name
+    return found

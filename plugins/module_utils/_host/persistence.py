@@ -1,0 +1,158 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import HotplugError
+from .._system import System
+from . import files
+
+if t.TYPE_CHECKING:
+    from .._state.host_model import HostSpec, HostState
+
+PATH = "/etc/dpdk-hotplug/host.json"
+UNIT = "dpdk-hotplug-host.service"
+_UNITS = "/etc/systemd/system"
+_WANTS = f"{_UNITS}/sysinit.target.wants"
+_COMMANDS = ("/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin", "/opt/dpdk-hotplug/bin")
+# Before whatever has the default dependencies, applications too, and before anything configures the network.
+_TEXT = """# Written by dpdk.hotplug; it goes with the last entry of {path}.
+[Unit]
+Description=Devices and hugepages for DPDK applications
+Documentation=file:{path}
+DefaultDependencies=no
+After=local-fs.target systemd-modules-load.service systemd-udev-trigger.service
+Wants=network-pre.target
+Before=network-pre.target sysinit.target shutdown.target
+Conflicts=shutdown.target
+ConditionPathExists={path}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={command} boot
+TimeoutStartSec=300
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+def read(system: System) -> dict[str, t.Any]:
+    """The boot document; empty where there is none. One that is not root's alone, or no JSON, is refused."""
+    import json
+
+    data = system.read(PATH)
+    if not data:
+        return {}
+    try:
+        found = json.loads(data)
+        if isinstance(found, dict):
+            return found
+    except ValueError:
+        pass
+    raise HotplugError("bad_file", f"{PATH} is no document", way_out="Mend it, or remove it to start anew.")
+
+
+def merged(boot: t.Mapping[str, t.Any], spec: HostSpec, state: HostState) -> dict[str, t.Any]:
+    """The boot document with what is to persist, and without what is not to."""
+    entries = {_key(one): one for one in boot.get("devices", ())}
+    for spec_entry, addresses in state.targets:
+        entry = dict(spec_entry.entry)
+        if spec_entry.persistent is False:
+            entries.pop(_key(entry), None)
+        elif spec_entry.persistent:
+            if "device" in entry:
+                entry["device"] = spec_entry.device
+                device = state.devices.get(addresses[0])
+                if device is not None:
+                    entry["expect"] = {"vendor": device.vendor, "device": device.device}
+            entries[_key(entry)] = entry
+    found: dict[str, t.Any] = {}
+    pages = boot.get("hugepages")
+    if spec.hugepages is not None and spec.hugepages.persistent is not None:
+        pages = dict(spec.hugepages.entry) if spec.hugepages.persistent else None
+    if pages:
+        found["hugepages"] = pages
+    if entries:
+        found["devices"] = [entries[key] for key in sorted(entries)]
+    return {"version": 1, **found} if found else {}
+
+
+def _key(entry: t.Mapping[str, t.Any]) -> str:
+    import json
+
+    return str(entry.get("device") or json.dumps(entry.get("select"), sort_keys=True))
+
+
+def command(system: System) -> str:
+    """The installed command, which applies the boot document."""
+    for place in _COMMANDS:
+        if os.access(system.path(f"{place}/dpdk-hotplug"), os.X_OK):
+            return f"{place}/dpdk-hotplug"
+    raise HotplugError(
+        "no_helper",
+        "what is to persist is applied at boot by the command dpdk-hotplug, which is not installed",
+        way_out="Run the role dpdk.hotplug.helper on this host first (the role vfio does).",
+    )
+
+
+def check(system: System, spec: HostSpec, state: HostState) -> None:
+    """Refuse what another tool does otherwise at boot, and what nothing would apply."""
+    kept = [(entry, found) for entry, found in state.targets if entry.persistent]
+    if kept or (spec.hugepages is not None and spec.hugepages.persistent):
+        command(system)
+    for entry, addresses in kept:
+        for address in addresses if entry.driver else ():
+            for file, driver in _others(system, address):
+                if driver != entry.driver:
+                    raise HotplugError(
+                        "persistence_conflict",
+                        f"{file} gives device '{address}' to {driver} at boot, asked for is {entry.driver}",
+                        way_out=f"Take it out of {file}, or leave persistent out.",
+                        device=address,
+                    )
+
+
+def _others(system: System, address: str) -> list[tuple[str, str]]:
+    """What driverctl and Debian's dpdk package would do. Source: driverctl(8), dpdk-setup's /etc/dpdk/interfaces."""
+    found = []
+    driver = system.read(f"/etc/driverctl.d/{address}").decode("utf-8", "replace").strip()
+    if driver:
+        found.append((f"/etc/driverctl.d/{address}", driver))
+    lines = system.read("/etc/dpdk/interfaces").decode("utf-8", "replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        words = line.split("#")[0].split()
+        if len(words) >= 3 and words[0] == "pci" and words[1].lower() == address:
+            found.append((f"/etc/dpdk/interfaces (line {number})", words[2]))
+    return found
+
+
+def change(system: System, _before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> None:
+    """Write the boot document and the unit that has it applied; nothing of either is left when it is empty."""
+    import json
+
+    link = f"{_WANTS}/{UNIT}"
+    if not after:
+        for path in (link, f"{_UNITS}/{UNIT}", PATH):
+            _gone(system, path)
+        return
+    text = _TEXT.format(path=PATH, command=command(system))
+    files.replace(system, f"{_UNITS}/{UNIT}", text.encode(), 0o644)
+    files.replace(system, PATH, json.dumps(after, indent=2, sort_keys=True).encode() + b"\n", 0o644)
+    os.makedirs(system.path(_WANTS), mode=0o755, exist_ok=True)
+    if not os.path.islink(system.path(link)):
+        os.symlink(f"../{UNIT}", system.path(link))
+
+
+def _gone(system: System, path: str) -> None:
+    if path == PATH:
+        files.remove(system, path)
+    elif os.path.lexists(system.path(path)):
+        os.unlink(system.path(path))

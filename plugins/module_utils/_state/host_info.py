@@ -1,0 +1,141 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._host import holders, iommu, lockout, memory, pci
+from .._host.model import BIFURCATED_DRIVERS, USERSPACE_DRIVERS, PciDevice
+from .._host.netlink import Netlink
+from .._system import System
+from .host_results import device_result, mount_result, pool_result
+
+# Classes of devices that DPDK has drivers for (pci.ids): network, encryption, accelerators, and Intel's 0b40 (QAT).
+_CLASSES = ("02", "10", "12", "0b40", "0880")
+
+
+def devices(
+    *,
+    system: System | None = None,
+    device: t.Sequence[str] = (),
+    select: t.Mapping[str, t.Any] | None = None,
+    every: bool = False,
+) -> dict[str, t.Any]:
+    """PCI devices with all that is known of each; those DPDK may have drivers for, or ``every`` one.
+
+    ``device``: addresses; ``select``: a selector, as a document has it. Nothing is changed.
+    """
+    system = system or System()
+    inventory = pci.inventory(system)
+    known = memory.read(system)
+    chosen = _chosen(system, inventory, known, device, select, every=every)
+    held = holders.holders(system, inventory, chosen)
+    with Netlink() as netlink:
+        guard = lockout.guard(netlink, system, os.environ)
+        macs = pci.macs(system, [inventory[one] for one in chosen])
+        rows = []
+        for address in chosen:
+            one = inventory[address]
+            memo = known.get(address)
+            active = guard.reasons(one)
+            bindable, reason = _bindable(one, inventory, held.get(address, ()), active)
+            rows.append(
+                {
+                    **device_result(one),
+                    "group_members": [] if one.iommu_group < 0 else pci.members(inventory, one.iommu_group),
+                    "macs": [macs[name] for name in one.netdevs if name in macs],
+                    "in_use_by": [holder._asdict() for holder in held.get(address, ())],
+                    "active": list(active),
+                    "bindable": bindable,
+                    "reason": reason,
+                    "remembered": _remembered(memo),
+                }
+            )
+    return {"devices": rows, "iommu": iommu.enabled(system), "iommu_hint": iommu.missing_argument(system) or None}
+
+
+def _chosen(
+    system: System,
+    inventory: t.Mapping[str, PciDevice],
+    known: t.Mapping[str, t.Any],
+    addresses: t.Sequence[str],
+    select: t.Mapping[str, t.Any] | None,
+    *,
+    every: bool,
+) -> list[str]:
+    if select:
+        from .._host import selectors
+        from .selected import found
+
+        return found(selectors.parse(select, "select"), inventory, known, system)
+    if addresses:
+        from .._devices import pci_address
+
+        asked = [pci_address(one) or one for one in addresses]
+        return [one for one in asked if one in inventory]
+    return [one for one, device in inventory.items() if every or device.class_code.startswith(_CLASSES)]
+
+
+def _remembered(memo: t.Any) -> dict[str, t.Any] | None:
+    if memo is None:
+        return None
+    return {"driver": memo.driver or None, "netdev": memo.netdev or None, "mac": memo.mac or None}
+
+
+def _bindable(
+    device: PciDevice, inventory: t.Mapping[str, PciDevice], held: t.Sequence[t.Any], active: t.Sequence[str]
+) -> tuple[bool, str | None]:
+    """Whether dpdk_device would take it to vfio-pci, or leave it there; and why not."""
+    if device.is_bridge:
+        return False, "it is a bridge"
+    if device.driver in BIFURCATED_DRIVERS:
+        return False, f"DPDK works beside its driver {device.driver}"
+    if device.driver == "vfio-pci":
+        return True, None
+    if active:
+        return False, "; ".join(active)
+    if held:
+        return False, "in use by " + ", ".join(f"{one.name} (pid {one.pid})" for one in held)
+    if device.vfs:
+        return False, f"it has {len(device.vfs)} VFs"
+    if device.iommu_group < 0:
+        return False, "it has no IOMMU group"
+    others = iommu.not_viable(device.address, inventory, {device.address: "vfio-pci"})
+    if others:
+        names = ", ".join(f"{one.address} ({one.driver})" for one in others)
+        return False, f"its IOMMU group {device.iommu_group} has {names}"
+    return True, None
+
+
+def hugepages(*, system: System | None = None) -> dict[str, t.Any]:
+    """Every pool of hugepages, every hugetlbfs mount, and what the boot loader is going to ask for."""
+    from .._host import hugepages as pages
+    from .._host import kernel_args, mounts
+
+    system = system or System()
+    return {
+        "pages": [pool_result(one) for one in pages.pools(system)],
+        "mounts": [mount_result(one) for one in mounts.mounted(system)],
+        "kernel_arguments": list(kernel_args.configured(system, "hugepages")),
+        "reboot_required": kernel_args.reboot_required(system, "hugepages"),
+    }
+
+
+def host(*, system: System | None = None) -> dict[str, t.Any]:
+    """Everything: devices, hugepages, applications with their ports, and the boot document."""
+    from .._host import persistence
+    from .info import apps
+
+    system = system or System()
+    return {
+        **devices(system=system),
+        "hugepages": hugepages(system=system),
+        "apps": apps(system=system),
+        "boot": persistence.read(system) or None,
+        "drivers": sorted({*USERSPACE_DRIVERS} & set(system.names("/sys/bus/pci/drivers"))),
+    }
