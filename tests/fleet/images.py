@@ -47,10 +47,12 @@ _FILES = {
     "etc/fstab": "/dev/vda / ext4 defaults,noatime 0 1\n",
     "etc/systemd/network/10-management.network": "[Match]\nDriver=virtio_net\n\n[Network]\nDHCP=no\n"
     "Address=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n",
-    "etc/ssh/sshd_config.d/fleet.conf": "PermitRootLogin prohibit-password\nUseDNS no\nMaxStartups 100\nMaxSessions 100\n",
+    "etc/ssh/sshd_config.d/fleet.conf": "PermitRootLogin prohibit-password\nUseDNS no\nMaxStartups 100\n"
+    "MaxSessions 100\n",
     "etc/initramfs-tools/conf.d/fleet": "MODULES=list\nCOMPRESS=gzip\n",
     "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
-    "etc/default/grub.d/10-fleet.cfg": 'GRUB_CMDLINE_LINUX_DEFAULT=""\nGRUB_DISABLE_OS_PROBER=true\nGRUB_DISABLE_LINUX_UUID=true\n',
+    "etc/default/grub.d/10-fleet.cfg": 'GRUB_CMDLINE_LINUX_DEFAULT=""\nGRUB_DISABLE_OS_PROBER=true\n'
+    "GRUB_DISABLE_LINUX_UUID=true\n",
     "etc/systemd/journald.conf.d/fleet.conf": "[Journal]\nStorage=persistent\nSyncIntervalSec=1\n",
     # A guest has no entropy to wait for, no display, and nothing to do at fixed times.
     "etc/systemd/system.conf.d/fleet.conf": "[Manager]\nShowStatus=no\nDefaultTimeoutStopSec=10s\n",

@@ -29,7 +29,9 @@ BOOT_LIMIT = 240
 # Where the machine is virtual itself, its host may refuse to set the register for these capabilities.
 _KVM = ("-accel", "kvm", "-cpu", "host,-arch-capabilities")
 _KVM_PATIENCE = 8.0
-_ARGUMENTS = "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt mitigations=off quiet loglevel=4 net.ifnames=1 panic=-1"
+_ARGUMENTS = (
+    "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt mitigations=off quiet loglevel=4 net.ifnames=1 panic=-1"
+)
 
 
 class Failed(Exception):
@@ -68,7 +70,7 @@ def _boots_with_kvm() -> bool:
     """Whether a kernel gets as far as to say its name within seconds. Asked once for each boot of this machine."""
     answer = images.ssh_key().parent / f"kvm-{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
     if answer.exists():
-        return answer.read_text() == "yes"
+        return bool(answer.read_text() == "yes")
     image = images.ensure(next(iter(images.SUITES)))
     with tempfile.TemporaryDirectory() as place:
         log = Path(place, "log")
@@ -200,7 +202,13 @@ class Guest:
         kept = self._kept
         port, second = kept.get("port") or free_port(), kept.get("second_port") or free_port()
         (self.directory / "qmp").unlink(missing_ok=True)
-        argv = [QEMU, *accelerator(), *_machine(self.name), *self._boot(image, arguments), *_network(port, second, self.name)]
+        argv = [
+            QEMU,
+            *accelerator(),
+            *_machine(self.name),
+            *self._boot(image, arguments),
+            *_network(port, second, self.name),
+        ]
         log = open(self.directory / "qemu.log", "ab")  # noqa: SIM115 - it is the child's
         child = subprocess.Popen(
             argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -420,7 +428,10 @@ def _network(port: int, second: int, name: str) -> Iterator[str]:
     yield from ("-device", "pcie-pci-bridge,id=bridge,bus=port8")
     for number in (1, 2):
         yield from ("-netdev", f"hubport,id=shared{number},hubid=2")
-        yield from ("-device", f"e1000,bus=bridge,netdev=shared{number},addr={number},mac={mac(name, 8 + number)},romfile=")
+        yield from (
+            "-device",
+            f"e1000,bus=bridge,netdev=shared{number},addr={number},mac={mac(name, 8 + number)},romfile=",
+        )
 
 
 def mac(name: str, number: int) -> str:

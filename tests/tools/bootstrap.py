@@ -121,7 +121,8 @@ def qemu() -> None:
     (lists / "sources.list").write_text(own.read_text() if own.exists() else "")
     suite = f"{codename()}-backports"
     signed = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    (lists / "sources.list.d" / "backports.list").write_text(f"deb [signed-by={signed}] {chroots.mirror()} {suite} main\n")
+    line = f"deb [signed-by={signed}] {chroots.mirror()} {suite} main\n"
+    (lists / "sources.list.d" / "backports.list").write_text(line)
     places = ("etc::sourcelist", "sources.list"), ("etc::sourceparts", "sources.list.d"), ("state::lists", "lists")
     options = [word for name, path in places for word in ("-o", f"dir::{name}={lists / path}")]
     print(f"packages: qemu-system-x86 of {suite}", flush=True)

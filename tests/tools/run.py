@@ -100,7 +100,7 @@ def _mypy(log: Log) -> Counts:
     """All at once, from where the checkout has the name that it is imported by."""
     paths = [p for p in ("plugins", "tests", "bench") if list((REPO / p).rglob("*.py"))]
     settings = ["--config-file", str(REPO / "pyproject.toml"), "--cache-dir", str(REPO / ".mypy_cache")]
-    scripts = [str(collections() / NAME / p) for p in ("tests/tools", "tests/integration/real", "bench")]
+    scripts = [str(collections() / NAME / p) for p in ("tests/tools", "tests/fleet", "tests/integration/real", "bench")]
     log.check(
         [tools("lint").program("mypy"), *settings, *(str(NAME / p) for p in paths)],
         collections(),

@@ -54,9 +54,9 @@ def running(system: System) -> list[str]:
     return system.read("/proc/cmdline").decode("utf-8", "replace").split()
 
 
-def reboot_required(system: System, owner: str) -> bool:
-    """Whether the kernel runs without what is configured. The order counts: hugepagesz is of what follows it."""
-    words, own = running(system), list(configured(system, owner))
+def reboot_required(system: System, owner: str, wanted: t.Sequence[str] | None = None) -> bool:
+    """Whether the kernel runs without what is wanted, or configured. Order counts: hugepagesz is of what follows."""
+    words, own = running(system), list(configured(system, owner) if wanted is None else wanted)
     return bool(own) and not any(words[at : at + len(own)] == own for at in range(len(words)))
 
 

@@ -26,11 +26,8 @@ def test_waited_for_together_and_not_without_bound() -> None:
         time.sleep(0.05)
 
     before = threading.active_count()
-    begin = time.monotonic()
-    side_by_side(wait, range(_MOST))
-    assert time.monotonic() - begin < 0.05 * _MOST / 2
     side_by_side(wait, range(3 * _MOST))
-    assert most <= before + _MOST
+    assert before + 1 < most <= before + _MOST
     assert threading.active_count() == before
 
 

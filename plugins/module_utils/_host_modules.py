@@ -1,0 +1,109 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import typing as t
+
+Params = t.Mapping[str, t.Any]
+_HOST = ("hugepages", "devices", "allow_active", "apps", "timeout")
+
+
+def device(params: Params, *, check: bool) -> dict[str, t.Any]:
+    """What dpdk_device does and returns."""
+    if params["device"] is None and params["select"] is None:
+        listed = params["devices"]
+    else:
+        listed = [{"device": params["device"], "select": params["select"]}]
+    defaults = {name: params[name] for name in ("driver", "persistent", "noiommu")}
+    entries = [{**defaults, **_given(one)} for one in listed]
+    return _converged({**_rest(params), "devices": [_given(one) for one in entries]}, check=check)
+
+
+def sriov(params: Params, *, check: bool) -> dict[str, t.Any]:
+    """What dpdk_sriov does and returns."""
+    entries = []
+    for one in params["devices"]:
+        vfs = {"count": one["count"], "driver": one["driver"], "settings": [_given(vf) for vf in one["vfs"] or ()]}
+        persistent = params["persistent"] if one["persistent"] is None else one["persistent"]
+        named = _given({"device": one["device"], "select": one["select"], "persistent": persistent})
+        entries.append({**named, "vfs": _given(vfs)})
+    return _converged({**_rest(params), "devices": entries}, check=check)
+
+
+def hugepages(params: Params, *, check: bool) -> dict[str, t.Any]:
+    """What dpdk_hugepages does and returns."""
+    asked = {name: params[name] for name in ("pages", "mounts", "boot", "persistent")}
+    asked["pages"] = [_given(one) for one in asked["pages"] or ()]
+    asked["mounts"] = [_given(one) for one in asked["mounts"] or ()]
+    return _converged({"hugepages": _given(asked), "timeout": params["timeout"]}, check=check)
+
+
+def host(params: Params, *, check: bool) -> dict[str, t.Any]:
+    """What dpdk_host does and returns."""
+    from ._state.engine import converge
+
+    result = converge(_given({name: params[name] for name in _HOST}), check=check)
+    own = result.pop("host", None) or {"diff": {"before": {}, "after": {}}, "reboot_required": False}
+    diffs = [own.pop("diff"), *(one.pop("diff") for one in result["apps"])]
+    whole = {"before": diffs[0]["before"], "after": diffs[0]["after"]}
+    for one, diff in zip(result["apps"], diffs[1:]):
+        for side in ("before", "after"):
+            whole[side] = {**whole[side], "apps": {**whole[side].get("apps", {}), one["app"]["prefix"]: diff[side]}}
+    return {**result, **own, "diff": whole}
+
+
+def slot(params: Params, *, check: bool) -> dict[str, t.Any]:
+    """What dpdk_slot does and returns."""
+    from ._state.slot_work import run
+
+    entries = [_given(one) for one in params["slots"]]
+    return {"warnings": [], **run(entries, check=check, timeout=params["timeout"])}
+
+
+def kernel_args(params: Params, *, check: bool) -> dict[str, t.Any]:
+    """What dpdk_kernel_args does and returns."""
+    from ._state.arguments import run
+
+    wanted = params["arguments"] if params["state"] == "present" else []
+    return run(params["owner"], wanted, iommu=params["iommu"], check=check)
+
+
+def device_info(params: Params) -> dict[str, t.Any]:
+    """What dpdk_device_info returns."""
+    from ._state.host_info import devices
+
+    return devices(device=params["devices"] or (), select=params["select"], every=params["every"])
+
+
+def hugepages_info(_params: Params) -> dict[str, t.Any]:
+    """What dpdk_hugepages_info returns."""
+    from ._state.host_info import hugepages as look
+
+    return look()
+
+
+def host_info(_params: Params) -> dict[str, t.Any]:
+    """What dpdk_host_info returns."""
+    from ._state.host_info import host as look
+
+    return look()
+
+
+def _given(values: Params) -> dict[str, t.Any]:
+    """Ansible gives None for what was left out."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _rest(params: Params) -> dict[str, t.Any]:
+    return _given({"allow_active": params["allow_active"], "timeout": params["timeout"]})
+
+
+def _converged(document: Params, *, check: bool) -> dict[str, t.Any]:
+    from ._state.engine import converge
+
+    result = converge(document, check=check)
+    return {"changed": result["changed"], "warnings": result["warnings"], **result["host"]}
