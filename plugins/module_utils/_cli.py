@@ -64,7 +64,7 @@ def parse(words: t.Sequence[str]) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=_PROGRAM,
-        description="See and change the ports of the DPDK applications that run on this host.",
+        description="See and change the ports of the DPDK applications that run on this host, and its devices.",
         epilog="exit codes:\n"
         + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items())
         + "\n\n'dpdk-hotplug COMMAND --help' shows the options and examples of a command.",
@@ -73,9 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     _add_apps(commands)
     _add_ports(commands)
+    _add_devices(commands)
     _add_attach(commands)
     _add_detach(commands)
     _add_converge(commands)
+    _add_boot(commands)
     _add_watch(commands)
     _add_console(commands)
     return parser
@@ -164,6 +166,14 @@ def _add_ports(commands: t.Any) -> None:
     _add_json(parser)
 
 
+def _add_devices(commands: t.Any) -> None:
+    text = "list the PCI devices of this host, who uses them, and whether they can be given to DPDK"
+    parser = _command(commands, "devices", _devices, text, "", " 0000:01:00.0 --json", " --all")
+    parser.add_argument("devices", metavar="ADDRESS", nargs="*", help="PCI address; by default all that DPDK may drive")
+    parser.add_argument("--all", dest="every", action="store_true", help="every device, whatever it is for")
+    _add_json(parser)
+
+
 def _add_change(parser: t.Any) -> None:
     """The options of attach and detach, which are those of the module dpdk_port."""
     parser.add_argument("--app", metavar="APP", help="file prefix; may be left out where one application runs")
@@ -228,13 +238,18 @@ def _add_converge(commands: t.Any) -> None:
         commands,
         "converge",
         _converge,
-        "bring the applications into the state of a document",
+        "bring the host and its applications into the state of a document",
         " /etc/dpdk/ports.json --check --diff",
         " - < ports.json",
         """ - <<< '{"apps": [{"app": "web", "ports": [{"device": "net_null1"}]}]}'""",
     )
     parser.add_argument("file", metavar="FILE", help="the document, JSON; - is standard input")
     _add_check(parser)
+
+
+def _add_boot(commands: t.Any) -> None:
+    text = "apply what is to persist, as the unit dpdk-hotplug-host.service does at boot"
+    _command(commands, "boot", _boot, text, "")
 
 
 def _add_watch(commands: t.Any) -> None:
@@ -381,6 +396,24 @@ def ports_text(ports: t.Sequence[Json], columns: int) -> list[str]:
     return table(header, [_port_row(one) for one in ports], columns)
 
 
+def _devices(given: argparse.Namespace) -> int:
+    from ._host_text import devices_text
+    from ._state.host_info import devices
+
+    found = devices(device=given.devices, every=given.every)
+    there = {one["address"] for one in found["devices"]}
+    missing = [one for one in given.devices if one.lower() not in there and f"0000:{one.lower()}" not in there]
+    if missing:
+        from ._state.host_refusals import no_device
+
+        raise no_device(missing[0])
+    if given.json:
+        return _print_json(found)
+    if found["iommu_hint"]:
+        _complain(paragraph(f"{_PROGRAM}: {found['iommu_hint']}", width()))
+    return _print(devices_text(found["devices"], width()))
+
+
 def _port_row(one: Json) -> tuple[str, ...]:
     """Arguments that are not known are a question mark, those that are none a dash."""
     devargs = "?" if one["devargs"] is None else "-" if one["devargs"] == one["device"] else one["devargs"]
@@ -436,6 +469,14 @@ def _converge(given: argparse.Namespace) -> int:
     return _apply(read_document(given.file), given)
 
 
+def _boot(_given: argparse.Namespace) -> int:
+    from ._host.boot import boot
+    from ._state.engine import converge
+    from ._system import System
+
+    return boot(System(), converge, lambda line: _complain([f"{_PROGRAM}: {line}"]))
+
+
 def _apply(desired: t.Any, given: argparse.Namespace) -> int:
     from ._state.engine import converge
 
@@ -458,8 +499,12 @@ _DID = {"attach": "attached", "detach": "detached", "start": "started", "stop": 
 
 
 def result_text(result: Json, *, check: bool, diff: bool) -> list[str]:
-    """What was done to each application, a line an act, and the difference where it is asked for."""
+    """What was done to the host and to each application, a line an act, and the difference where it is asked for."""
     lines: list[str] = []
+    if "host" in result:
+        from ._host_text import result_text as host_text
+
+        lines += host_text(result["host"], check=check, diff=diff)
     for one in result["apps"]:
         prefix = printable(one["app"]["prefix"])
         lines += [f"{prefix}: {_act_text(act, check)}" for act in one["actions"]] or [f"{prefix}: nothing to do"]

@@ -37,8 +37,10 @@ def main(argv: t.Sequence[str] | None = None) -> int:
 def _request(words: t.Sequence[str]) -> int:
     """One JSON request on stdin, one JSON answer on the descriptor of ``--answer-fd`` (by default stdout).
 
-    ``{"converge": DOCUMENT, "check": false}``, ``{"apps": {"app": "", "runtime_dir": ""}}`` or
-    ``{"ports": {"app": "", "runtime_dir": "", "device": ""}}``; with ``"version"`` it is refused by another release.
+    ``{"converge": DOCUMENT, "check": false}`` or ``{"slots": {"slots": [ENTRY], "timeout": 30}, "check": false}``;
+    ``{"apps": {"app": "", "runtime_dir": ""}}``, ``{"ports": {"app": "", "runtime_dir": "", "device": ""}}``,
+    ``{"devices": {"device": [ADDRESS], "select": SELECTOR, "every": false}}``, ``{"hugepages": {}}`` or
+    ``{"host": {}}``; with ``"version"`` it is refused by another release.
     """
     import json
     import os
@@ -85,21 +87,53 @@ def _answer(request: dict[str, t.Any]) -> dict[str, t.Any]:
     _same_version(request.pop("version", None))
     check = request.pop("check", False)
     if len(request) != 1 or not isinstance(check, bool):
-        raise _bad("needs exactly one of converge, apps and ports, and check as true or false")
+        raise _bad(f"needs exactly one of {', '.join(_VERBS)}, and check as true or false")
     ((verb, given),) = request.items()
     if verb == "converge":
         from ._state.engine import converge
 
         return converge(given, check=check)
-    if verb == "apps":
-        from ._state.info import apps
+    if verb not in _VERBS:
+        raise _bad(f"asks for {verb[:40]!r}")
+    return _looked(verb, _kinds(given, _VERBS[verb]), check=check)
 
-        return {"changed": False, "apps": apps(**_texts(given, "app", "runtime_dir"))}
-    if verb == "ports":
-        from ._state.info import ports
 
-        return {"changed": False, **ports(**_texts(given, "app", "runtime_dir", "device"))}
-    raise _bad(f"asks for {verb[:40]!r}")
+def _text(value: t.Any) -> bool:
+    return isinstance(value, str)
+
+
+def _texts(value: t.Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _any(_value: t.Any) -> bool:
+    """Looked at where it is used, like the same part of a document."""
+    return True
+
+
+_VERBS: dict[str, dict[str, t.Callable[[t.Any], bool]]] = {
+    "converge": {},
+    "slots": {"slots": _any, "timeout": _any},
+    "apps": {"app": _text, "runtime_dir": _text},
+    "ports": {"app": _text, "runtime_dir": _text, "device": _text},
+    "devices": {"device": _texts, "select": _any, "every": lambda value: isinstance(value, bool)},
+    "hugepages": {},
+    "host": {},
+}
+
+
+def _looked(verb: str, given: dict[str, t.Any], *, check: bool) -> dict[str, t.Any]:
+    if verb == "slots":
+        from ._state.slot_work import run
+
+        return run(given.get("slots"), check=check, timeout=given.get("timeout"))
+    if verb in ("apps", "ports"):
+        from ._state import info
+
+        return {"changed": False, **({"apps": info.apps(**given)} if verb == "apps" else info.ports(**given))}
+    from ._state import host_info
+
+    return {"changed": False, **getattr(host_info, verb)(**given)}
 
 
 def _same_version(asked: t.Any) -> None:
@@ -111,11 +145,11 @@ def _same_version(asked: t.Any) -> None:
         raise _bad(f"is for release {asked!r}, this is {version()!r}", "other_version")
 
 
-def _texts(given: t.Any, *names: str) -> dict[str, t.Any]:
-    """What is asked for, where it is nothing but texts of these names."""
-    if isinstance(given, dict) and all(name in names and isinstance(text, str) for name, text in given.items()):
+def _kinds(given: t.Any, kinds: t.Mapping[str, t.Callable[[t.Any], bool]]) -> dict[str, t.Any]:
+    """What is asked for, where it is nothing but values of these names and kinds."""
+    if isinstance(given, dict) and all(name in kinds and kinds[name](value) for name, value in given.items()):
         return given
-    raise _bad(f"takes texts for {', '.join(names)}")
+    raise _bad(f"takes no other than {', '.join(kinds) or 'an empty object'}, each of its own kind")
 
 
 def _bad(what: str, reason: str = "bad_request") -> HotplugError:

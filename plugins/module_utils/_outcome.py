@@ -15,10 +15,10 @@ EXIT_CODES = {
     DONE: "done, or there was nothing to do",
     FAILED: "failed, and what had been done before was undone",
     BAD_INPUT: "bad usage, device, or document; nothing was changed",
-    REFUSED: "refused: the application, or the state it is in, does not allow it; nothing was changed",
+    REFUSED: "refused: the application or the host, or the state it is in, does not allow it; nothing was changed",
     IN_DOUBT: "failed, and not all was undone or the outcome is not known: look at the ports",
     NO_APPLICATION: "no such application, or several; nothing was changed",
-    LOCKED: "another run, or a person at the console, works on the application; nothing was changed",
+    LOCKED: "another run, or a person at the console, works on the application or the host; nothing was changed",
     INTERRUPTED: "interrupted (Ctrl-C) before anything was changed",
 }
 
@@ -36,7 +36,7 @@ _BAD_INPUT = (
 _NO_APPLICATION = ("no_application", "several_applications", "primary_gone")
 _LOCKED = ("locked", "busy")
 # A step that ended so may have taken effect, or take it yet.
-_IN_DOUBT = ("timeout", "primary_gone", "eal_wedged", "eal_failed", "console_lost", "not_effective")
+_IN_DOUBT = ("timeout", "primary_gone", "eal_wedged", "eal_failed", "console_lost", "not_effective", "kernel_stuck")
 
 
 def exit_code(error: HotplugError) -> int:

@@ -13,7 +13,7 @@ from .._errors import HotplugError
 from .._system import System
 from . import pci, persistence
 
-# At boot the cards may come after us.
+# At boot the cards may come after us. What is not there keeps a boot this long, however much of it there is.
 _PATIENCE = 60.0  # seconds
 _POLL = 0.2
 
@@ -32,7 +32,8 @@ def boot(
     for entry in document.get("devices", ()):
         plain = {name: one for name, one in entry.items() if name != "expect"}
         parts.append((str(entry.get("device") or entry.get("select")), {"devices": [plain]}, entry))
-    return int(sum(not _applied(system, *part, converge, log) for part in parts) > 0)
+    end = time.monotonic() + _PATIENCE
+    return int(sum(not _applied(system, *part, converge, log, end) for part in parts) > 0)
 
 
 def _applied(
@@ -42,9 +43,10 @@ def _applied(
     entry: t.Mapping[str, t.Any],
     converge: t.Callable[[dict[str, t.Any]], dict[str, t.Any]],
     log: t.Callable[[str], None],
+    end: float,
 ) -> bool:
     try:
-        _wait(system, entry)
+        _wait(system, entry, end)
         changed = converge({"version": 1, **part})["changed"]
     except HotplugError as error:
         log(f"{name}: {error}")
@@ -53,12 +55,11 @@ def _applied(
     return True
 
 
-def _wait(system: System, entry: t.Mapping[str, t.Any]) -> None:
+def _wait(system: System, entry: t.Mapping[str, t.Any], end: float) -> None:
     """Until the device is there, with a driver where VFs are to be made, and it is the one that is meant."""
     address = entry.get("device")
     if not address:
         return
-    end = time.monotonic() + _PATIENCE
     while True:
         device = pci.read(system, address, {})
         if device is not None and (not entry.get("vfs") or device.driver):

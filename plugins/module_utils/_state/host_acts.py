@@ -27,6 +27,7 @@ class HostActs:
         self.work = work
         self._writer = writer or Writer(work.system)
         self._journal = Journal(work.home, work.system) if work.home else None
+        self._left = False  # something is neither as it was nor as it shall be
 
     def prepare(self, steps: t.Sequence[Change]) -> None:
         """The modules that are needed, and a journal of what is about to happen, before the first change."""
@@ -44,12 +45,14 @@ class HostActs:
         except HotplugError as error:
             if error.reason == "kernel_stuck" and self._journal:
                 self._journal.stuck(error)
+            self._left = self._left or error.reason == "kernel_stuck" or "not_undone" in error.fields
             raise told(error, step) from error
 
     def take_back(self, step: Change) -> str | None:
         try:
             self.do(step.inverse())
         except HotplugError as failure:
+            self._left = True
             return failure.message
         return ""
 
@@ -64,8 +67,8 @@ class HostActs:
             raise not_effective(left)
 
     def close(self) -> None:
-        """The journal goes when nothing is left half done: it is kept where the kernel has not answered."""
-        if self._journal:
+        """The journal is kept where something is left half done, for the next run to repair."""
+        if self._journal and not self._left:
             self._journal.end()
         self._writer.close()
 

@@ -88,10 +88,6 @@ class Journal:
         with contextlib.suppress(HotplugError):
             self._write()
 
-    @property
-    def is_stuck(self) -> bool:
-        return "stuck" in self._content
-
     def end(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_FILE, dir_fd=self._home.fd)

@@ -107,7 +107,7 @@ class _Found:
         self._possible(device, driver, entry)
         if entry.noiommu and device.iommu_group < 0 and driver == "vfio-pci":
             self._without_iommu(address)
-        before = Binding(device.driver, device.override)
+        before = _origin(device, self.state)
         self.changes.append(Change("driver", address, before, self._target(address, driver)))
 
     def _possible(self, device: PciDevice, driver: str, entry: DeviceSpec) -> None:
@@ -198,6 +198,15 @@ def overlaid(below: VfSettings, above: VfSettings) -> VfSettings:
     return below._replace(**{name: new for name, new in above._asdict().items() if new is not None})
 
 
+def _origin(device: PciDevice, state: HostState) -> Binding:
+    """What a device goes back to where a change fails: what it had before a run that was killed half-way."""
+    now = Binding(device.driver, device.override)
+    for begun in state.half_done:
+        if begun.kind == "driver" and begun.target == device.address and now not in (begun.before, begun.after):
+            return t.cast(Binding, begun.before)
+    return now
+
+
 def _repairs(found: _Found, state: HostState) -> list[Change]:
     """What a run that was killed had begun is taken back, where the document does not ask for something anyway."""
     repairs = []
@@ -206,7 +215,8 @@ def _repairs(found: _Found, state: HostState) -> list[Change]:
             device = state.devices[begun.target]
             now = Binding(device.driver, device.override)
             if now not in (begun.before, begun.after) and begun.before.driver and not device.is_bridge:
-                repairs.append(begun._replace(before=now, after=begun.before))
+                # It goes back there, whatever happens to this run.
+                repairs.append(begun._replace(after=begun.before))
         if begun.kind == "vfs" and begun.target in state.vfs and begun.target not in found.resized:
             has = state.vfs[begun.target]
             if has.number not in (begun.before.number, begun.after.number) and not _asked(begun.target, state):

@@ -82,10 +82,11 @@ def action(change: Change) -> dict[str, t.Any]:
     kind = change.kind
     if kind == "driver":
         name = "bind" if change.after.driver else "unbind"
+        repair = change.before == change.after
         return {
             "action": name,
             "device": change.target,
-            "before": change.before.driver or None,
+            "before": None if repair else change.before.driver or None,
             "after": change.after.driver or None,
         }
     if kind == "vfs":

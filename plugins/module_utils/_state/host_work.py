@@ -66,6 +66,14 @@ class HostWork:
         self.warnings = list(planned.warnings)
         if any(work.spec.ports for work in works):
             _no_contradiction(planned, works)
+        if any(change.kind == "boot" for change in self.changes):
+            from .._host import persistence
+
+            persistence.check(self.system, self.spec, self.before)
+        if self.before.half_done and self.home and not self.changes:
+            from .host_journal import Journal
+
+            Journal(self.home, self.system).end()
         if self.changes:
             from .objections import Evidence, object_to
 
