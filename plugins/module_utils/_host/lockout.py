@@ -13,6 +13,7 @@ from .model import PciDevice
 from .netlink import Address, Link
 
 _MOST_ANCESTORS = 64
+_OVS = "openvswitch"
 
 
 class Network(t.Protocol):
@@ -20,19 +21,24 @@ class Network(t.Protocol):
 
     def links(self) -> list[Link]: ...
 
+    def links_elsewhere(self) -> list[Link]: ...
+
     def addresses(self) -> list[Address]: ...
 
     def default_routes(self) -> list[tuple[int, int]]: ...
 
-    def route_to(self, address: str) -> int: ...
+    def routes_to(self, address: str) -> list[int]: ...
 
 
 class Lockout:
     """Tells which devices the host's network hangs on."""
 
-    def __init__(self, links: t.Sequence[Link], why: t.Mapping[int, list[str]], system: System) -> None:
+    def __init__(
+        self, links: t.Sequence[Link], elsewhere: t.Sequence[Link], why: t.Mapping[int, list[str]], system: System
+    ) -> None:
         self._links = {link.ifindex: link for link in links}
         self._named = {link.name: link for link in links}
+        self._elsewhere = elsewhere
         self._why = why
         self._system = system
 
@@ -44,7 +50,8 @@ class Lockout:
         for name in device.netdevs:
             if name in self._named:
                 found += self._of(self._named[name], name, set())
-            found += self._hidden(name)
+            else:
+                found.append(f"{name} is in another network namespace, where it may be in use")
         return list(dict.fromkeys(found))
 
     def _of(self, link: Link, path: str, seen: set[int]) -> list[str]:
@@ -53,37 +60,52 @@ class Lockout:
             return []
         seen.add(link.ifindex)
         found = [f"{path} {why}" for why in self._why.get(link.ifindex, ())]
-        if link.master in self._links:
-            master = self._links[link.master]
-            found += self._of(master, f"{path} is a member of {master.kind or 'device'} {master.name}, which", seen)
-        for other in self._links.values():
-            if other.lower == link.ifindex and other.kind:
-                found += self._of(other, f"{path} carries {other.kind} {other.name}, which", seen)
+        for how, other in self._upon(link):
+            found += self._of(other, f"{path} {how} {other.name}, which", seen)
+        found += [
+            f"{path} carries {other.kind or 'netdev'} {other.name} of another network namespace"
+            for other in self._elsewhere
+            if other.lower == link.ifindex
+        ]
         return found
 
-    def _hidden(self, name: str) -> list[str]:
-        """What stands on it in another network namespace is seen in sysfs only."""
-        uppers = [one[6:] for one in self._system.names(f"/sys/class/net/{name}") if one.startswith("upper_")]
-        return [f"{name} carries {one} of another network namespace" for one in uppers if one not in self._named]
+    def _upon(self, link: Link) -> t.Iterator[tuple[str, Link]]:
+        """What stands on a netdev, each after how it does."""
+        if link.master in self._links:
+            master = self._links[link.master]
+            yield f"is a member of {master.kind or 'device'}", master
+            if master.kind == _OVS:
+                # Its bridges' own netdevs, which have the addresses, have no master: any may be of this one's bridge.
+                for other in self._links.values():
+                    if other.kind == _OVS and other is not master:
+                        yield "is a port of Open vSwitch, as is", other
+        for other in self._links.values():
+            if other.lower == link.ifindex and other.kind:
+                yield f"carries {other.kind}", other
+        for name in self._system.names(f"/sys/class/net/{link.name}"):
+            if name.startswith("upper_") and name[6:] in self._named:  # such as a VXLAN, whose link does not say so
+                other = self._named[name[6:]]
+                yield f"carries {other.kind or 'device'}", other
 
 
 def guard(network: Network, system: System, environ: t.Mapping[str, str]) -> Lockout:
     """What the network hangs on now: default routes, addresses, and the way to whoever is connected by ssh."""
     why: dict[int, list[str]] = {}
-    links = network.links()
+    links, elsewhere = network.links(), network.links_elsewhere()
     named = {link.name: link.ifindex for link in links}
     loopback = {link.ifindex for link in links if link.name == "lo"}
     for version, index in dict.fromkeys(network.default_routes()):
         why.setdefault(index, []).append(f"has the default route (IPv{version})")
     for peer in _peers(system, environ):
         address, _percent, scope = peer.partition("%")
-        index = named.get(scope, 0) or (int(scope) if scope.isdigit() else 0) or network.route_to(address)
-        if index and index not in loopback:
-            why.setdefault(index, []).append(f"leads to {peer}, who is connected by ssh")
+        scoped = named.get(scope, 0) or (int(scope) if scope.isdigit() else 0)
+        for index in [scoped] if scoped else network.routes_to(address):
+            if index not in loopback:
+                why.setdefault(index, []).append(f"leads to {peer}, who is connected by ssh")
     for one in network.addresses():
         if not one.link_local and one.ifindex not in loopback:
             why.setdefault(one.ifindex, []).append(f"has the address {one.text}")
-    return Lockout(links, why, system)
+    return Lockout(links, elsewhere, why, system)
 
 
 def _peers(system: System, environ: t.Mapping[str, str]) -> list[str]:

@@ -22,20 +22,24 @@ _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEXTHOP = struct.Struct("=BBBBI")
+_NAMESPACE = struct.Struct("=Bxxx")
 _ATTRIBUTE = struct.Struct("=HH")
 _HOP = struct.Struct("=HBBi")
 _ERROR = struct.Struct("=i")
 _VF = struct.Struct("=II")
-_NEWLINK, _GETLINK, _SETLINK, _GETADDR, _GETROUTE, _GETNEXTHOP = 16, 18, 19, 22, 26, 106
+_NEWLINK, _GETLINK, _SETLINK, _GETADDR, _GETROUTE, _GETNSID, _GETNEXTHOP = 16, 18, 19, 22, 26, 90, 106
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _REQUEST, _ACK, _DUMP, _INTERRUPTED = 1, 4, 0x300, 0x10
 _NESTED = 0x7FFF  # of an attribute's type without its flags
 _UNICAST = 1
+_FIB_MATCH = 0x2000  # of a route's flags: the route itself, with all its ways, instead of one way that it leads
+_KINDS_WITH_A_PEER = ("veth", "netkit")
 _VFINFO_LIST, _VF_INFO = 22, 1
 _VF_MAC, _VF_VLAN, _VF_SPOOFCHK, _VF_TRUST = 1, 2, 4, 9
 _LIMIT = 10.0  # seconds
 _TRIES = 5
 _FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 6}
+_LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 
 class Link(t.NamedTuple):
@@ -75,58 +79,82 @@ class Netlink:
 
     def links(self) -> list[Link]:
         """Every netdev of this network namespace."""
+        return [_link(body) for body in self._table(_GETLINK, _LINK)]
+
+    def links_elsewhere(self) -> list[Link]:
+        """Netdevs in other network namespaces that stand on one of this: ``lower`` is of this one.
+
+        Root alone may look there; others see none. A namespace that goes meanwhile is left out.
+        """
+        bodies: list[bytes] = []
+        for namespace in self._dump(_GETNSID, _NAMESPACE):
+            target = _attribute(46, _attributes(namespace, _NAMESPACE.size).get(1, b""))
+            with contextlib.suppress(OSError):
+                bodies += self._dump(_GETLINK, _LINK, target)
         found = []
-        for body in self._dump(_GETLINK, _LINK.pack(0, 0, 0, 0, 0)):
-            _family, _type, index, flags, _change = _LINK.unpack_from(body)
+        own = self._own_number() if bodies else b""
+        for body in bodies:
             has = _attributes(body, _LINK.size)
-            info = _attributes(has.get(18, b""))
-            found.append(
-                Link(
-                    ifindex=index,
-                    name=_text(has.get(3, b"")),
-                    kind=_text(info.get(1, b"")),
-                    master=_int(has.get(10)),
-                    lower=_int(has.get(5)) if 37 not in has else 0,
-                    up=bool(flags & 1),
-                )
-            )
+            link = _link(body)
+            if has.get(37) == own and link.kind not in _KINDS_WITH_A_PEER:
+                found.append(link._replace(lower=_int(has.get(5))))
         return found
+
+    def _own_number(self) -> bytes:
+        """The number by which this network namespace knows itself; what stands on its netdevs gives it one."""
+        asked = bytes(_NAMESPACE.size) + _attribute(2, struct.pack("=I", os.getpid()))
+        (body,) = self._ask(_GETNSID, _REQUEST, asked)
+        return _attributes(body, _NAMESPACE.size).get(1, b"")
 
     def addresses(self) -> list[Address]:
         """Every address, IPv4 and IPv6."""
         found = []
-        for body in self._dump(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+        for body in self._table(_GETADDR, _ADDRESS):
             family, _prefix, _flags, _scope, index = _ADDRESS.unpack_from(body)
             has = _attributes(body, _ADDRESS.size)
             raw = has.get(2) or has.get(1)
             if family in _FAMILIES and raw:
+                if len(raw) != _LENGTHS[family]:
+                    raise _garbage()
                 found.append(Address(index, socket.inet_ntop(family, raw)))
         return found
 
     def default_routes(self) -> list[tuple[int, int]]:
         """(version of IP, index of a netdev) of every default route, in any table, each way of it by itself."""
         found: list[tuple[int, int]] = []
-        unresolved: list[tuple[int, int]] = []
-        for body in self._dump(_GETROUTE, _ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)):
-            family, length, _src, _tos, _table, _proto, _scope, kind, _flags = _ROUTE.unpack_from(body)
-            if length or kind != _UNICAST or family not in _FAMILIES:
-                continue
-            has = _attributes(body, _ROUTE.size)
-            ways = [_int(has[4])] if 4 in has else []
-            ways += _hops(has.get(9, b""))
-            found += [(_FAMILIES[family], index) for index in ways]
-            if not ways and 30 in has:
-                unresolved.append((_FAMILIES[family], _int(has[30])))
-        if unresolved:
-            hops = self._nexthops()
-            found += [(version, index) for version, number in unresolved for index in hops.get(number, ())]
+        for body in self._table(_GETROUTE, _ROUTE):
+            family, length = _ROUTE.unpack_from(body)[:2]
+            if not length and family in _FAMILIES:
+                found += [(_FAMILIES[family], index) for index in self._ways(body)]
         return found
+
+    def routes_to(self, address: str) -> list[int]:
+        """The indexes of the netdevs by which an address is reached; none where it is not, or is the host's own."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        raw = socket.inet_pton(family, address)
+        body = _ROUTE.pack(family, len(raw) * 8, 0, 0, 0, 0, 0, 0, _FIB_MATCH) + _attribute(1, raw)
+        try:
+            answers = self._ask(_GETROUTE, _REQUEST, body)
+        except OSError:
+            return []
+        return [index for answer in answers if len(answer) >= _ROUTE.size for index in self._ways(answer)]
+
+    def _ways(self, body: bytes) -> list[int]:
+        """The netdevs of a route."""
+        if _ROUTE.unpack_from(body)[7] != _UNICAST:
+            return []
+        has = _attributes(body, _ROUTE.size)
+        ways = [_int(has[4])] if 4 in has else []
+        ways += _hops(has.get(9, b""))
+        if not ways and 30 in has:
+            return self._nexthops().get(_int(has[30]), [])
+        return ways
 
     def _nexthops(self) -> dict[int, list[int]]:
         """Netdevs by the number of a nexthop object, or of a group of them."""
         own: dict[int, list[int]] = {}
         groups: dict[int, list[int]] = {}
-        for body in self._dump(_GETNEXTHOP, _NEXTHOP.pack(0, 0, 0, 0, 0)):
+        for body in self._table(_GETNEXTHOP, _NEXTHOP):
             has = _attributes(body, _NEXTHOP.size)
             number = _int(has.get(1))
             if 5 in has:
@@ -134,17 +162,6 @@ class Netlink:
             raw = has.get(2, b"")
             groups[number] = [struct.unpack_from("=I", raw, at)[0] for at in range(0, len(raw) - 7, 8)]
         return own | {one: [i for m in members for i in own.get(m, ())] for one, members in groups.items() if members}
-
-    def route_to(self, address: str) -> int:
-        """The index of the netdev by which an address is reached; 0 where it is not."""
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        raw = socket.inet_pton(family, address)
-        body = _ROUTE.pack(family, len(raw) * 8, 0, 0, 0, 0, 0, 0, 0) + _attribute(1, raw)
-        try:
-            answers = self._ask(_GETROUTE, _REQUEST, body)
-        except OSError:
-            return 0
-        return _int(_attributes(answers[0], _ROUTE.size).get(4)) if answers else 0
 
     def vfs(self, netdev: str) -> list[VfSettings]:
         """What a PF imposes on its VFs, by index."""
@@ -180,11 +197,22 @@ class Netlink:
             body += _attribute(_VFINFO_LIST, _attribute(_VF_INFO, part))
             self._ask(_SETLINK, _REQUEST | _ACK, body)
 
-    def _dump(self, kind: int, body: bytes) -> list[bytes]:
-        """All of a table; asked for again where it changed meanwhile."""
+    def _table(self, kind: int, head: struct.Struct) -> list[bytes]:
+        """All of a table of this network namespace."""
+        try:
+            return self._dump(kind, head)
+        except OSError as exc:
+            why = f"the kernel does not tell of its network: {exc.strerror}"
+            raise HotplugError("netlink", why, way_out="Run it again; see the kernel's log (dmesg).") from exc
+
+    def _dump(self, kind: int, head: struct.Struct, more: bytes = b"") -> list[bytes]:
+        """All of a table; asked for again where it changed meanwhile. Raises OSError as the kernel refuses."""
         for _try in range(_TRIES):
             with contextlib.suppress(InterruptedError):
-                return self._ask(kind, _REQUEST | _DUMP, body)
+                bodies = self._ask(kind, _REQUEST | _DUMP, bytes(head.size) + more)
+                if any(len(body) < head.size for body in bodies):
+                    raise _garbage()
+                return bodies
         raise HotplugError("netlink", "the kernel's network tables do not stand still", way_out="Run it again.")
 
     def _ask(self, kind: int, flags: int, body: bytes) -> list[bytes]:
@@ -194,31 +222,58 @@ class Netlink:
         answers: list[bytes] = []
         interrupted = False
         while True:
-            try:
-                data = self._socket.recv(1 << 18)
-            except socket.timeout as exc:
-                why = f"the kernel has not answered for {_LIMIT:.0f} s about its network"
-                raise HotplugError("netlink", why, way_out="Run it again; see the kernel's log (dmesg).") from exc
-            at = 0
-            while at + _HEADER.size <= len(data):
-                length, answer, its_flags, number, _pid = _HEADER.unpack_from(data, at)
-                part = data[at + _HEADER.size : at + length]
-                at += length + 3 & ~3
-                if number != self._number or length < _HEADER.size:
-                    continue
+            for answer, its_flags, part in self._received():
                 interrupted = interrupted or bool(its_flags & _INTERRUPTED)
-                if answer == _NLMSG_ERROR:
-                    (code,) = _ERROR.unpack_from(part)
-                    if code:
+                if answer in (_NLMSG_ERROR, _NLMSG_DONE):
+                    # A dump that fails says so at its end. Source: netlink_dump_done() of the kernel.
+                    code = _ERROR.unpack_from(part)[0] if len(part) >= _ERROR.size else 0
+                    if code < 0:
                         raise OSError(-code, os.strerror(-code))
-                    return answers
-                if answer == _NLMSG_DONE:
                     if interrupted:
                         raise InterruptedError(errno.EINTR, "the dump was interrupted")
                     return answers
                 answers.append(part)
                 if not flags & (_DUMP | _ACK):
                     return answers
+
+    def _received(self) -> list[tuple[int, int, bytes]]:
+        """Type, flags and body of the next messages that answer what was asked last."""
+        try:
+            data = self._socket.recv(1 << 18)
+        except socket.timeout as exc:
+            why = f"the kernel has not answered for {_LIMIT:.0f} s about its network"
+            raise HotplugError("netlink", why, way_out="Run it again; see the kernel's log (dmesg).") from exc
+        found = []
+        at = 0
+        while at < len(data) or not data:
+            if at + _HEADER.size > len(data):
+                raise _garbage()
+            length, answer, its_flags, number, _pid = _HEADER.unpack_from(data, at)
+            if length < _HEADER.size or at + length > len(data):
+                raise _garbage()
+            if number == self._number:
+                found.append((answer, its_flags, data[at + _HEADER.size : at + length]))
+            at += length + 3 & ~3
+        return found
+
+
+def _garbage() -> HotplugError:
+    return HotplugError("netlink", "the kernel's answer about its network makes no sense", way_out="Run it again.")
+
+
+def _link(body: bytes) -> Link:
+    _family, _type, index, flags, _change = _LINK.unpack_from(body)
+    has = _attributes(body, _LINK.size)
+    kind = _text(_attributes(has.get(18, b"")).get(1, b""))
+    stands = 37 not in has and kind not in _KINDS_WITH_A_PEER
+    return Link(
+        ifindex=index,
+        name=_text(has.get(3, b"")),
+        kind=kind,
+        master=_int(has.get(10)),
+        lower=_int(has.get(5)) if stands else 0,
+        up=bool(flags & 1),
+    )
 
 
 def _attribute(kind: int, data: bytes) -> bytes:

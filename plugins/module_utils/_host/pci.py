@@ -28,7 +28,8 @@ def read(system: System, address: str, slots: t.Mapping[str, str] | None = None)
     vendor, _colon, device = facts["PCI_ID"].lower().partition(":")
     subvendor, _colon, subdevice = facts.get("PCI_SUBSYS_ID", "").lower().partition(":")
     driver = facts.get("DRIVER", "")
-    netdevs = tuple(_netdevs(system, place, there))
+    places = _places_of_netdevs(system, place, there)
+    netdevs = tuple(name for one in places for name in system.names(one))
     slots = _slots(system) if slots is None else slots
     return PciDevice(
         address=address,
@@ -42,7 +43,7 @@ def read(system: System, address: str, slots: t.Mapping[str, str] | None = None)
         numa_node=_number(system.read(f"{place}/numa_node"), -1),
         iommu_group=_number(_last(system.link(f"{place}/iommu_group")).encode(), -1) if "iommu_group" in there else -1,
         netdevs=netdevs,
-        netdevs_elsewhere="net" in there and not netdevs and bool(driver) and driver not in USERSPACE_DRIVERS,
+        netdevs_elsewhere=bool(places and driver) and not netdevs and driver not in USERSPACE_DRIVERS,
         pf=_last(system.link(f"{place}/physfn")) if "physfn" in there else "",
         vf_index=_vf_index(system, place, address) if "physfn" in there else -1,
         max_vfs=_number(system.read(f"{place}/sriov_totalvfs"), 0) if "sriov_totalvfs" in there else 0,
@@ -91,11 +92,13 @@ def _override(system: System, place: str, driver: str) -> str:
     return "" if text == "(null)" else text
 
 
-def _netdevs(system: System, place: str, there: t.Sequence[str]) -> list[str]:
+def _places_of_netdevs(system: System, place: str, there: t.Sequence[str]) -> list[str]:
+    """The directories where a device's netdevs are, or would be if they were not in another network namespace."""
     if "net" in there:
-        return system.names(f"{place}/net")
+        return [f"{place}/net"]
     # A virtio device has its own device below, which has the netdev.
-    return [name for one in there if one.startswith("virtio") for name in system.names(f"{place}/{one}/net")]
+    below = [f"{place}/{one}" for one in there if one.startswith("virtio")]
+    return [f"{one}/net" for one in below if "net" in system.names(one)]
 
 
 def _vfs(system: System, place: str, there: t.Sequence[str]) -> tuple[str, ...]:
