@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import images
+from machine import key
 
 QEMU = "qemu-system-x86_64"
 MEMORY_MB = 2048
@@ -322,7 +323,8 @@ class Guest:
             "ServerAliveInterval": "5",
             "ServerAliveCountMax": "12",
             "ControlMaster": "auto",
-            "ControlPath": f"{_controls()}/%C",
+            # Guests of two runs may have the same port, in network namespaces of their own.
+            "ControlPath": f"{_controls()}/{key(str(self.directory), str(os.stat('/proc/self/ns/net').st_ino))}-%p",
             "ControlPersist": "120",
         }
         return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ import bootstrap
 import chroots
 import isolate
 from bootstrap import ANSIBLES, Tools, tools
-from machine import REPO, cache, collections, pythons
+from machine import REPO, cache, collections, key, pythons
 from parts import Counts, Failed, Log, Part, carry_out
 
 OUTPUT = REPO / "tests" / "output"
@@ -264,6 +265,21 @@ def _real(log: Log, environment: dict[str, str] | None = None) -> Counts:
     return _pytest(log, "real", argv, {"DPDK_HOTPLUG_REQUIRED": "1", **_coverage("real"), **(environment or {})})
 
 
+_installing = threading.Lock()
+
+
+def _fleet(release: str, log: Log) -> Counts:
+    """In a virtual machine with this release of DPDK. It ends with the tests, and they with us, however we end."""
+    with _installing:
+        bootstrap.packages("fleet")
+        bootstrap.qemu()
+    log.check([sys.executable, "-u", str(REPO / "tests" / "fleet" / "images.py"), release])
+    tools("ansible-2.19")  # for tests that run playbooks: inside there is no network to install it from
+    tests = [tools("test").program("python"), "-m", "pytest", "tests/fleet", f"--release={release}"]
+    argv = ["setpriv", "--pdeathsig", "KILL", *isolate.command(tests)]
+    return _pytest(log, f"fleet-{release}", argv, {"DPDK_HOTPLUG_FLEET": f"test-{release}-{key(str(REPO))}"})
+
+
 def _targets(version: str, log: Log) -> Counts:
     """Every folder of tests/integration/targets but setup_*, as a play of its own against this machine."""
     ansible = tools(version)
@@ -345,16 +361,17 @@ LINT = [
 SANITY = _named("sanity", ANSIBLES, _sanity)
 UNIT = [Part("unit", _unit), Part("unit-oldest", _unit_oldest)]
 _BUILT = tuple(part.name for part in TREES)
+FLEET = _named("fleet", ["22.11", "24.11"], _fleet)
 REAL = [Part("real", _real, _BUILT)]
 PLAYS = _named("targets", ANSIBLES, _targets, _BUILT)
 DEMO = [Part("demo", _demo, _BUILT)]
 REPORT = [Part("coverage", _report, tuple(part.name for part in [*UNIT, *REAL, *PLAYS]))]
 SOAK = [Part("real", partial(_real, environment={"DPDK_HOTPLUG_SOAK": "1"}), _BUILT)]
 GROUPS = {
-    "test": [*TREES, *UNIT, *REAL, *PLAYS, *LINT, *SANITY, *DEMO, *REPORT],
+    "test": [*TREES, *UNIT, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *LINT, *SANITY, *DEMO, *REPORT],
     "lint": [*LINT, *SANITY],
     "unit": UNIT,
-    "integration": [*TREES, *REAL, *PLAYS],
+    "integration": [*TREES, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS],
     "soak": [*TREES, *SOAK],
 }
 

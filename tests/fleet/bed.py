@@ -1,0 +1,302 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest as a test sees it: what is run in it, the command dpdk-hotplug, its files, and testpmds.
+
+def test_bind(guest: Bed) -> None:
+    guest.converge({"devices": [{"device": "0000:01:00.0", "driver": "vfio-pci"}]})
+    assert guest.driver("0000:01:00.0") == "vfio-pci"
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shlex
+import subprocess
+import tarfile
+import textwrap
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fleet import Fleet
+from machine import REPO
+from machines import CARDS, Failed, Guest
+
+__all__ = ["CARDS", "Bed", "Failed", "Pmd"]
+
+HOME = "/usr/local/lib/dpdk-hotplug"
+COMMAND = "/usr/local/bin/dpdk-hotplug"
+PACKAGE = "ansible_collections.dpdk.hotplug.plugins.module_utils"
+INSIDE = "/root/inside"
+# Seconds; nothing that a test asks for takes as long.
+LIMIT = 240.0
+# As the role helper writes it.
+_COMMAND_TEXT = f"""#!/usr/bin/python3 -IS
+import sys
+
+sys.path.insert(0, "{HOME}")
+
+from {PACKAGE}._helper import main
+
+sys.exit(main())
+"""
+
+
+class Pmd:
+    """A testpmd that runs in a guest."""
+
+    def __init__(self, bed: Bed, facts: Mapping[str, Any]) -> None:
+        self._bed = bed
+        self.pid, self.prefix = int(facts["pid"]), str(facts["prefix"])
+        self._facts = facts
+
+    def ports(self) -> dict[str, dict[str, Any]]:
+        """By name, as /ethdev/info tells them."""
+        found: dict[str, dict[str, Any]] = self._bed.inside("ports", socket=self._facts["socket"])
+        return found
+
+    def type(self, *lines: str, until: str = r"testpmd> $", limit: float = 60.0) -> str:
+        """Type lines at its console; what it printed, once that matches."""
+        log, stdin = self._facts["log"], self._facts["stdin"]
+        printed = self._bed.inside("type", log=log, stdin=stdin, lines=lines, pattern=until, limit=limit)
+        return str(printed)
+
+    @property
+    def alive(self) -> bool:
+        return self._bed.run("test", "-e", f"/proc/{self.pid}/exe", check=False).returncode == 0
+
+    def stop(self) -> None:
+        self._bed.inside("stop", pid=self.pid)
+
+
+class Bed:
+    """A guest in its initial state. ``release``: of DPDK; ``machine``: for its power, its slots and its ports."""
+
+    def __init__(self, fleet: Fleet, machine: Guest) -> None:
+        self.fleet = fleet
+        self.machine = machine
+        self.release = machine.release
+        self.inventory = fleet.inventory
+        self.initial: dict[str, Any] = {}
+        self._plugged: frozenset[str] = frozenset()
+
+    @property
+    def port(self) -> int:
+        return self.machine.port
+
+    # Its life
+
+    def install(self) -> None:
+        """The library and the command where the role helper puts them, and what tests run inside."""
+        pack = io.BytesIO()
+        with tarfile.open(fileobj=pack, mode="w:gz") as tar:
+            library = REPO / "plugins" / "module_utils"
+            for one in sorted(library.rglob("*.py")):
+                tar.add(one, f"{HOME}/{PACKAGE.replace('.', '/')}/{one.relative_to(library)}")
+            tests = REPO / "tests"
+            for one in (tests / "fleet" / "inside.py", tests / "integration" / "real" / "releases.py"):
+                tar.add(one, f"{INSIDE}/{one.name}")
+            version = next(line for line in (REPO / "galaxy.yml").read_text().splitlines() if line[:8] == "version:")
+            _add(tar, f"{HOME}/VERSION", version.partition(":")[2].strip() + "\n")
+            _add(tar, COMMAND, _COMMAND_TEXT, 0o755)
+        unpack = f"rm -rf {HOME} {INSIDE}; tar -C / -xzf - && python3 -m compileall -q {HOME} {INSIDE}"
+        argv = [*self.machine.ssh(), unpack]
+        subprocess.run(argv, input=pack.getvalue(), check=True, capture_output=True, timeout=LIMIT)
+
+    def begin(self) -> None:
+        """Keep what the guest is like now as what it shall be after each test."""
+        self.install()
+        self.initial = self.inside("snapshot")
+        self._plugged = self.plugged()
+
+    def plugged(self) -> frozenset[str]:
+        """The ids of the devices that QEMU has."""
+        qmp = self.machine.qmp()
+        try:
+            return frozenset(one["name"] for one in qmp.call("qom-list", path="/machine/peripheral"))
+        finally:
+            qmp.close()
+
+    def restore(self) -> list[str]:
+        """The initial state again; a guest that cannot be brought there starts anew, with its disk as it was.
+
+        Returns what the kernel complained of since.
+        """
+        why: Any
+        try:
+            self._unplug(self.plugged() - self._plugged)
+            if self.run("test", "-x", COMMAND, "-a", "-d", INSIDE, check=False).returncode:
+                self.install()
+            why = self.inside("restore", before=self.initial)
+        except (Failed, OSError, subprocess.SubprocessError) as exc:
+            why = exc
+        if why:
+            print(f"the guest starts anew, for it could not be brought back: {why}", flush=True)
+            self.renew()
+        return why["complaints"][1] if isinstance(why, dict) and "complaints" in why else []
+
+    def _unplug(self, ids: Iterable[str]) -> None:
+        qmp = self.machine.qmp()
+        try:
+            for one in ids:
+                qmp.call("device_del", id=one)
+                qmp.wait("DEVICE_DELETED", device=one)
+        finally:
+            qmp.close()
+
+    def renew(self) -> None:
+        """Another boot, with the disk that the image has."""
+        self.machine.kill()
+        (self.machine.directory / "disk.qcow2").unlink(missing_ok=True)
+        self.machine.start()
+        self.machine.wait()
+        self.install()
+        differs = self.inside("restore", before=self.initial)
+        assert not differs, f"a guest that has just booted is not as the one before: {differs}"
+
+    # What is run in it
+
+    def run(
+        self,
+        *argv: str,
+        check: bool = True,
+        input: str | None = None,
+        port: int | None = None,
+        limit: float = LIMIT,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """A command, as root; ``port``: of the other way by ssh. Raises Failed with what it printed."""
+        done = self.machine.run(argv, check=check, limit=limit, given=input or "", port=port, environment=environment)
+        return subprocess.CompletedProcess(argv, done.code, done.out, done.err)
+
+    def shell(self, script: str, *, port: int | None = None) -> str:
+        """Several commands at once; every one must succeed. What they printed."""
+        return self.run("sh", "-e", "-c", textwrap.dedent(script), port=port).stdout
+
+    def inside(self, verb: str, **given: Any) -> Any:
+        """A verb of inside.py."""
+        return json.loads(self.run("python3", f"{INSIDE}/inside.py", verb, input=json.dumps(given)).stdout)
+
+    def python(self, code: str, given: Any = None, *, check: bool = True) -> Any:
+        """Run a program that has the library: ``given`` is there by that name, and ``answer`` is what comes back."""
+        program = (
+            f"import json, sys\nsys.path.insert(0, {HOME!r})\ngiven = json.load(sys.stdin)\nanswer = None\n"
+            f"{textwrap.dedent(code)}\nprint(json.dumps(answer))\n"
+        )
+        packed = base64.b64encode(program.encode()).decode()
+        runs = f"import base64; exec(compile(base64.b64decode('{packed}'), 'test', 'exec'))"
+        done = self.run("python3", "-c", runs, input=json.dumps(given), check=check)
+        return json.loads(done.stdout.splitlines()[-1]) if done.stdout else None
+
+    # The command dpdk-hotplug
+
+    def request(self, request: Mapping[str, Any], *, port: int | None = None) -> dict[str, Any]:
+        """What the command answers to a request; a failure has ``failed``, ``reason`` and ``message``."""
+        done = self.run(COMMAND, "request", input=json.dumps(request), check=False, port=port)
+        try:
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise Failed(f"{request}: no answer, ended with {done.returncode}: {done.stdout}{done.stderr}") from None
+        return answer
+
+    def converge(self, document: Mapping[str, Any], *, check: bool = False, port: int | None = None) -> dict[str, Any]:
+        """Bring the guest into the state of a document, or fail the test with what the command says."""
+        answer = self.request({"converge": document, "check": check}, port=port)
+        assert not answer.get("failed"), answer
+        return answer
+
+    def refused(self, document: Mapping[str, Any], *, port: int | None = None) -> dict[str, Any]:
+        """The error with which a document fails."""
+        answer = self.request({"converge": document}, port=port)
+        assert answer.get("failed"), answer
+        error: dict[str, Any] = answer["error"]
+        return error
+
+    def devices(self, **asked: Any) -> dict[str, dict[str, Any]]:
+        """By address, as dpdk_device_info has them."""
+        code = f"from {PACKAGE}._state import host_info\nanswer = host_info.devices(**given)"
+        return {one["address"]: one for one in self.python(code, asked)["devices"]}
+
+    def hugepages(self) -> dict[str, Any]:
+        """As dpdk_hugepages_info has them."""
+        found: dict[str, Any] = self.python(f"from {PACKAGE}._state import host_info\nanswer = host_info.hugepages()")
+        return found
+
+    def host(self) -> dict[str, Any]:
+        """As dpdk_host_info has it."""
+        found: dict[str, Any] = self.python(f"from {PACKAGE}._state import host_info\nanswer = host_info.host()")
+        return found
+
+    def slots(self, entries: Sequence[Mapping[str, Any]], *, check: bool = False) -> dict[str, Any]:
+        """What dpdk_slot does."""
+        code = f"""
+            from {PACKAGE}._errors import HotplugError
+            from {PACKAGE}._outcome import failure
+            from {PACKAGE}._state import slot_work
+            try:
+                answer = slot_work.run(given["slots"], check=given["check"], timeout=30)
+            except HotplugError as error:
+                answer = failure(error)
+        """
+        found: dict[str, Any] = self.python(code, {"slots": entries, "check": check})
+        return found
+
+    # Its files
+
+    def read(self, path: str) -> str:
+        """A file's text, without what is blank around it."""
+        return self.run("cat", path).stdout.strip()
+
+    def write(self, *writes: tuple[str, str]) -> list[int]:
+        """Files of the kernel, in order; the errno of each."""
+        numbers: list[int] = self.inside("write", writes=writes)
+        return numbers
+
+    def driver(self, *addresses: str) -> Any:
+        """The driver of a device, or of several by address; "" for none."""
+        links = " ".join(shlex.quote(f"/sys/bus/pci/devices/{one}/driver") for one in addresses)
+        found = self.run("sh", "-c", f'for one in {links}; do echo "$(readlink $one)"; done').stdout.split("\n")
+        names = [os.path.basename(one) for one in found[: len(addresses)]]
+        return names[0] if len(addresses) == 1 else dict(zip(addresses, names))
+
+    def netdev(self, address: str) -> str:
+        """The name of a device's netdev, "" for none."""
+        return self.run("sh", "-c", f"ls /sys/bus/pci/devices/{address}/net 2>/dev/null || :").stdout.strip()
+
+    # Applications
+
+    def testpmd(
+        self,
+        prefix: str = "web",
+        *,
+        allow: Sequence[str] = ("0000:ff:00.0",),
+        vdevs: Sequence[str] = (),
+        memory: int = 128,
+        extra: Sequence[str] = (),
+        options: Sequence[str] = ("--total-num-mbufs=4096", "--nb-cores=1"),
+    ) -> Pmd:
+        """Start one with hugepages and vfio; it takes what is in ``allow`` at its start (nothing is at ff:00.0)."""
+        pages = memory // 2 + 16
+        self.converge({"hugepages": {"pages": [{"size": "2M", "count": pages, "node": node} for node in (0, 1)]}})
+        words = [word for one in allow for word in ("-a", one)]
+        given = {"prefix": prefix, "vdevs": vdevs, "huge": True, "memory": memory, "options": options}
+        return Pmd(self, self.inside("testpmd", **given, extra=[*words, *extra]))
+
+    def until(self, true: Any, what: str, limit: float = 60.0) -> Any:
+        """Ask again until something is true, and return it."""
+        end = time.monotonic() + limit
+        while True:
+            if value := true():
+                return value
+            assert time.monotonic() < end, f"waited {limit} s for {what}"
+            time.sleep(0.1)
+
+
+def _add(tar: tarfile.TarFile, path: str, text: str, mode: int = 0o644) -> None:
+    info = tarfile.TarInfo(path)
+    info.size, info.mode = len(text.encode()), mode
+    tar.addfile(info, io.BytesIO(text.encode()))
