@@ -34,8 +34,9 @@ def missing_argument(system: System) -> str:
     off = [word for word in words if word in ("intel_iommu=off", "amd_iommu=off", "iommu=off", "iommu.passthrough=off")]
     if off:
         return f"Remove {' '.join(off)} from the kernel's arguments and reboot."
-    if b"GenuineIntel" in cpu and not any(word.startswith("intel_iommu=on") for word in words):
-        if not system.read("/sys/firmware/acpi/tables/DMAR", 4):
+    vtd = _vtd(system)
+    if (vtd or b"GenuineIntel" in cpu) and not any(word.startswith("intel_iommu=on") for word in words):
+        if not vtd:
             return "Switch VT-d on in the firmware, add intel_iommu=on to the kernel's arguments, and reboot."
         return "Add intel_iommu=on to the kernel's arguments, and reboot."
     if b"AuthenticAMD" in cpu and not system.read("/sys/firmware/acpi/tables/IVRS", 4):
@@ -45,8 +46,13 @@ def missing_argument(system: System) -> str:
 
 def needed_arguments(system: System) -> tuple[str, ...]:
     """The kernel arguments with which there is an IOMMU on a machine of this make."""
-    on = ("intel_iommu=on",) if b"GenuineIntel" in system.read("/proc/cpuinfo", 1 << 14) else ()
-    return (*on, "iommu=pt")
+    intel = _vtd(system) or b"GenuineIntel" in system.read("/proc/cpuinfo", 1 << 14)
+    return ("intel_iommu=on", "iommu=pt") if intel else ("iommu=pt",)
+
+
+def _vtd(system: System) -> bool:
+    """Whether the firmware tells of an IOMMU of Intel's kind; a hypervisor gives it to any processor."""
+    return bool(system.read("/sys/firmware/acpi/tables/DMAR", 4))
 
 
 def not_viable(address: str, inventory: t.Mapping[str, PciDevice], planned: t.Mapping[str, str]) -> list[PciDevice]:

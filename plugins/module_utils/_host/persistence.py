@@ -65,11 +65,12 @@ def merged(boot: t.Mapping[str, t.Any], spec: HostSpec, state: HostState) -> dic
     entries = {_key(one): one for one in boot.get("devices", ())}
     for spec_entry, addresses in state.targets:
         entry = dict(spec_entry.entry)
+        if spec_entry.device:
+            entry["device"] = spec_entry.device
         if spec_entry.persistent is False:
             entries.pop(_key(entry), None)
         elif spec_entry.persistent:
-            if "device" in entry:
-                entry["device"] = spec_entry.device
+            if spec_entry.device:
                 device = state.devices.get(addresses[0])
                 if device is not None:
                     entry["expect"] = {"vendor": device.vendor, "device": device.device}

@@ -56,7 +56,6 @@ def converge(
         if host is not None:
             steps += [(change, host) for change in host.plan(works)]
             leaving = host.leaving
-            warnings += host.warnings
         plans = [work.plan(leaving) for work in works]
         for work, plan in zip(works, plans):
             steps += [(step, work) for step in plan.steps]
@@ -69,7 +68,7 @@ def converge(
             apply(steps, progress)
         return {
             "changed": bool(steps),
-            "warnings": warnings,
+            "warnings": [*(host.warnings if host is not None else ()), *warnings],
             "apps": [work.result(plan.steps, predicted=check) for work, plan in zip(works, plans)],
             **({"host": host.result(predicted=check)} if host is not None else {}),
         }

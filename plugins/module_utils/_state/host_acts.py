@@ -106,7 +106,22 @@ class HostActs:
         from .._host import hugepages
 
         size, node = step.target
-        hugepages.set_count(self.work.system, self._writer, size=size, node=node, before=step.before, count=step.after)
+        try:
+            hugepages.set_count(
+                self.work.system, self._writer, size=size, node=node, before=step.before, count=step.after
+            )
+        except HotplugError as error:
+            if error.reason != "hugepages_short" or not self._due_at_boot():
+                raise
+            self.work.warnings.append(f"{error.message}: they come with the next boot.")
+
+    def _due_at_boot(self) -> bool:
+        """Whether the next boot reserves the hugepages, and this one has not."""
+        from .._host import hugepages, kernel_args
+
+        asked = self.work.spec.hugepages
+        wanted = hugepages.arguments(asked.pages) if asked is not None and asked.boot else ()
+        return kernel_args.reboot_required(self.work.system, "hugepages", wanted)
 
     def _mount(self, step: Change) -> None:
         from .._host import mounts

@@ -161,5 +161,6 @@ class HostState(t.NamedTuple):
     known: t.Mapping[str, t.Any] = {}  # memory.Known by address
     half_done: tuple[Change, ...] = ()  # what a run that was killed had begun
     arguments: tuple[str, ...] = ()  # of ours for hugepages, in the boot loader
+    awaits_boot: bool = False  # whether the running kernel was booted without them
     boot: t.Mapping[str, t.Any] | None = None  # the boot document; None where nobody asks
     noiommu: bool = False  # whether vfio is allowed to go without an IOMMU

@@ -232,9 +232,13 @@ def _memory(spec: HostSpec, state: HostState) -> list[Change]:
     from .._host import hugepages
 
     asked = t.cast(t.Any, spec.hugepages)
+    at_boot = tuple(hugepages.arguments(asked.pages)) if asked.boot else ()
+    # What the kernel cannot give now it is going to give at the boot that is due.
+    due = asked.boot and state.awaits_boot and state.arguments == at_boot
     changes = []
     for pool, count in hugepages.wanted(asked.pages, state.pools):
-        changes.append(Change("pages", (pool.size, pool.node), pool.total, count))
+        if not (due and count > pool.total):
+            changes.append(Change("pages", (pool.size, pool.node), pool.total, count))
     there = {one.path: one for one in state.mounts}
     for one in asked.mounts:
         has = there.get(one.mount.path)
@@ -242,8 +246,6 @@ def _memory(spec: HostSpec, state: HostState) -> list[Change]:
             changes.append(Change("mount", one.mount.path, has, one.mount))
         elif not one.present and has is not None:
             changes.append(Change("mount", one.mount.path, has, None))
-    if asked.boot is not None:
-        after = tuple(hugepages.arguments(asked.pages)) if asked.boot else ()
-        if after != state.arguments:
-            changes.append(Change("arguments", "hugepages", state.arguments, after))
+    if asked.boot is not None and at_boot != state.arguments:
+        changes.append(Change("arguments", "hugepages", state.arguments, at_boot))
     return changes

@@ -177,6 +177,9 @@ class _Look:
                 self._device(entry.device)
                 targets.append((entry, (entry.device,)))
                 continue
+            if entry.persistent is False and not entry.driver and entry.vfs is None:
+                targets.append((entry, ()))  # its devices may be gone
+                continue
             from .selected import found
 
             self._devices.update(pci.inventory(self._system))
@@ -221,7 +224,10 @@ class _Look:
         if asked.boot is not None:
             from .._host import kernel_args
 
-            state = state._replace(arguments=tuple(kernel_args.configured(self._system, "hugepages")))
+            state = state._replace(
+                arguments=tuple(kernel_args.configured(self._system, "hugepages")),
+                awaits_boot=kernel_args.reboot_required(self._system, "hugepages"),
+            )
         return state
 
 
