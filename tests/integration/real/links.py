@@ -8,6 +8,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from releases import wait_until
+
 
 class Links:
     """Makes links with ip(8). A veth stands for a card: it is an Ethernet interface with a carrier."""
@@ -48,6 +50,7 @@ class Links:
             other.kill()
             other.communicate()
         for name in [*self._nics, *sorted(self._names() - self._before)]:
-            if name in self._names():  # what stands on a card goes with it
-                self.ip(f"link del {name}")
+            if name in self._names():  # what stands on a card goes with it, and with a namespace what is in it
+                subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL)
         self.ip("route flush type unreachable")
+        wait_until(lambda: self._names() <= self._before, "the links of the test to go")
