@@ -209,7 +209,7 @@ def test_an_address_of_a_wrong_length_is_an_error() -> None:
         hearing(message(20, body) + done()).addresses()
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=96), st.binary(max_size=80).map(lambda body: message(NEWLINK, body)))))
 def test_no_answer_does_more_than_be_refused(datagrams: list[bytes]) -> None:
     """Whatever comes: a table, or an error that says so; never another exception, and never no end."""
