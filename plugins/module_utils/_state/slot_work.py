@@ -19,6 +19,7 @@ from . import checks, host_refusals
 from .refusals import together
 
 _STATES = ("present", "absent", "on", "off")
+_OPPOSITE = {"remove": "rescan", "rescan": "remove", "on": "off", "off": "on"}
 
 
 class _Act(t.NamedTuple):
@@ -56,12 +57,11 @@ def run(
         if acts and not check:
             writer = writer or Writer(system)
             stack.callback(writer.close)
-            for act in acts:
-                _do(act, system, writer)
+            _do_all(acts, system, writer)
         after = _predicted(before, acts) if check else _view(system)
         return {
             "changed": bool(acts),
-            "actions": [{"action": act.verb, "target": act.name} for act in acts],
+            "actions": [_told(act) for act in acts],
             "slots": [
                 {"slot": one.name, "address": one.address, "power": one.power, "devices": list(one.devices)}
                 for one in slots.slots(system).values()
@@ -137,6 +137,28 @@ def _held(addresses: t.Sequence[str], system: System) -> None:
                 way_out="Detach it (dpdk_port), then unbind it (dpdk_device with driver none).",
                 device=address,
             )
+
+
+def _do_all(acts: t.Sequence[_Act], system: System, writer: Writes) -> None:
+    """All of it, or none: the error's fields tell what was taken back."""
+    done: list[_Act] = []
+    try:
+        for act in acts:
+            _do(act, system, writer)
+            done.append(act)
+    except HotplugError as error:
+        error.fields.update(actions=[_told(act) for act in done], undone=[], not_undone=[])
+        for act in reversed(done):
+            try:
+                _do(act._replace(verb=_OPPOSITE[act.verb]), system, writer)
+                error.fields["undone"].append(f"{act.verb} {act.name}")
+            except HotplugError as failure:
+                error.fields["not_undone"].append(f"{act.verb} {act.name}: {failure.message}")
+        raise
+
+
+def _told(act: _Act) -> dict[str, str]:
+    return {"action": act.verb, "target": act.name}
 
 
 def _do(act: _Act, system: System, writer: Writes) -> None:
