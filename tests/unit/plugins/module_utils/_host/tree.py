@@ -569,7 +569,8 @@ class Network:
         self.link_list: list[Link] = []
         self.address_list: list[Address] = []
         self.routes: list[tuple[int, int]] = []
-        self.ways: dict[str, int] = {}
+        self.elsewhere: list[Link] = []
+        self.ways: dict[str, list[int]] = {}
         self.calls: list[tuple[str, int, VfSettings]] = []
 
     def __call__(self) -> Network:
@@ -584,14 +585,17 @@ class Network:
     def links(self) -> list[Link]:
         return self.link_list
 
+    def links_elsewhere(self) -> list[Link]:
+        return self.elsewhere
+
     def addresses(self) -> list[Address]:
         return self.address_list
 
     def default_routes(self) -> list[tuple[int, int]]:
         return self.routes
 
-    def route_to(self, address: str) -> int:
-        return self.ways.get(address, 0)
+    def routes_to(self, address: str) -> list[int]:
+        return self.ways.get(address, [])
 
     def _pf(self, netdev: str) -> str:
         return next(one for one in self.kernel.tree.cards if netdev in self._netdevs(one))
