@@ -149,12 +149,17 @@ def _do_all(acts: t.Sequence[_Act], system: System, writer: Writes) -> None:
     except HotplugError as error:
         error.fields.update(actions=[_told(act) for act in done], undone=[], not_undone=[])
         for act in reversed(done):
-            try:
-                _do(act._replace(verb=_OPPOSITE[act.verb]), system, writer)
-                error.fields["undone"].append(f"{act.verb} {act.name}")
-            except HotplugError as failure:
-                error.fields["not_undone"].append(f"{act.verb} {act.name}: {failure.message}")
+            _take_back(act, error, system, writer)
         raise
+
+
+def _take_back(act: _Act, error: HotplugError, system: System, writer: Writes) -> None:
+    try:
+        _do(act._replace(verb=_OPPOSITE[act.verb]), system, writer)
+    except HotplugError as failure:
+        error.fields["not_undone"].append(f"{act.verb} {act.name}: {failure.message}")
+    else:
+        error.fields["undone"].append(f"{act.verb} {act.name}")
 
 
 def _told(act: _Act) -> dict[str, str]:
