@@ -216,34 +216,27 @@ class Bed:
         error: dict[str, Any] = answer["error"]
         return error
 
+    def asked(self, **request: Any) -> dict[str, Any]:
+        """The answer to a request that must be answered."""
+        answer = self.request(request)
+        assert not answer.get("failed"), answer
+        return answer
+
     def devices(self, **asked: Any) -> dict[str, dict[str, Any]]:
         """By address, as dpdk_device_info has them."""
-        code = f"from {PACKAGE}._state import host_info\nanswer = host_info.devices(**given)"
-        return {one["address"]: one for one in self.python(code, asked)["devices"]}
+        return {one["address"]: one for one in self.asked(devices=asked)["devices"]}
 
     def hugepages(self) -> dict[str, Any]:
         """As dpdk_hugepages_info has them."""
-        found: dict[str, Any] = self.python(f"from {PACKAGE}._state import host_info\nanswer = host_info.hugepages()")
-        return found
+        return self.asked(hugepages={})
 
     def host(self) -> dict[str, Any]:
         """As dpdk_host_info has it."""
-        found: dict[str, Any] = self.python(f"from {PACKAGE}._state import host_info\nanswer = host_info.host()")
-        return found
+        return self.asked(host={})
 
-    def slots(self, entries: Sequence[Mapping[str, Any]], *, check: bool = False) -> dict[str, Any]:
-        """What dpdk_slot does."""
-        code = f"""
-            from {PACKAGE}._errors import HotplugError
-            from {PACKAGE}._outcome import failure
-            from {PACKAGE}._state import slot_work
-            try:
-                answer = slot_work.run(given["slots"], check=given["check"], timeout=30)
-            except HotplugError as error:
-                answer = failure(error)
-        """
-        found: dict[str, Any] = self.python(code, {"slots": entries, "check": check})
-        return found
+    def slots(self, *entries: Mapping[str, Any], check: bool = False) -> dict[str, Any]:
+        """What dpdk_slot answers, also when it fails."""
+        return self.request({"slots": {"slots": entries, "timeout": 30}, "check": check})
 
     # Its files
 
@@ -253,8 +246,7 @@ class Bed:
 
     def write(self, *writes: tuple[str, str]) -> list[int]:
         """Files of the kernel, in order; the errno of each."""
-        numbers: list[int] = self.inside("write", writes=writes)
-        return numbers
+        return [number for number, _drivers in self.inside("write", writes=writes)]
 
     def driver(self, *addresses: str) -> Any:
         """The driver of a device, or of several by address; "" for none."""

@@ -7,7 +7,7 @@
 
 snapshot                what restore() can bring back: drivers, VFs, hugepages, network, files of ours
 restore before          the guest as the snapshot has it; answers what still differs
-write writes            [[path, text], ...] one after the other; the errno of each, 0 for none
+write writes look       [[path, text], ...] one after the other; of each the errno, and the drivers of ``look`` then
 testpmd ...             starts one, see releases.py; answers once its prompt is there
 type directory lines pattern limit     types lines at its console, and answers what it printed up to the pattern
 ports socket            its ports, by telemetry
@@ -258,8 +258,13 @@ def _no_files(before: dict[str, Any]) -> None:
         subprocess.run(["systemctl", "reset-failed"], check=False)
 
 
-def write(writes: Sequence[Sequence[str]]) -> list[int]:
-    return [_write(path, text) for path, text in writes]
+def write(writes: Sequence[Sequence[str]], look: Sequence[str] = ()) -> list[Any]:
+    found = []
+    for path, text in writes:
+        number = _write(path, text)
+        drivers = {one: _link(DEVICES / one / "driver") if (DEVICES / one).exists() else None for one in look}
+        found.append([number, drivers])
+    return found
 
 
 # Applications

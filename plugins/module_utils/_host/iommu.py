@@ -76,6 +76,14 @@ def noiommu(system: System) -> bool:
     return system.read(_NOIOMMU).strip() == b"Y"
 
 
+def noiommu_missing(system: System) -> bool:
+    """Whether the kernel is built without a vfio that goes without an IOMMU; Debian's are. False where nothing tells."""
+    if system.names("/sys/module/vfio"):
+        return not system.read(_NOIOMMU)
+    release = system.read("/proc/sys/kernel/osrelease").decode("ascii", "replace").strip()
+    return b"# CONFIG_VFIO_NOIOMMU is not set" in system.read(f"/boot/config-{release}")
+
+
 def allow_noiommu(system: System, writer: Writer, *, allow: bool) -> None:
     from . import drivers
 

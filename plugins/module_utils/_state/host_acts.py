@@ -10,6 +10,7 @@ import typing as t
 
 from .._errors import HotplugError
 from .._host import binding, drivers, holders, memory, pci
+from .._host.model import USERSPACE_DRIVERS
 from .._host.writes import Writer
 from .host_journal import Journal
 from .host_model import KERNEL, Change
@@ -27,7 +28,8 @@ class HostActs:
         self.work = work
         self._writer = writer or Writer(work.system)
         self._journal = Journal(work.home, work.system) if work.home else None
-        self._left = False  # something is neither as it was nor as it shall be
+        # Something is neither as it was nor as it shall be: so an earlier run left it, until this one has ended well.
+        self._left = bool(work.before.half_done)
 
     def prepare(self, steps: t.Sequence[Change]) -> None:
         """The modules that are needed, and a journal of what is about to happen, before the first change."""
@@ -37,7 +39,8 @@ class HostActs:
         for driver in sorted({step.after.driver for step in moves} - {"", KERNEL}):
             drivers.load(self.work.system, driver)
         leaving = [move.target for move in moves if move.before.driver]
-        memory.remember(self.work.system, [self.work.before.devices[one] for one in leaving])
+        there = self.work.before.devices
+        memory.remember(self.work.system, [there[one] for one in leaving if one in there])
 
     def do(self, step: Change) -> None:
         try:
@@ -47,6 +50,9 @@ class HostActs:
                 self._journal.stuck(error)
             self._left = self._left or error.reason == "kernel_stuck" or "not_undone" in error.fields
             raise told(error, step) from error
+        except BaseException:
+            self._left = True
+            raise
 
     def take_back(self, step: Change) -> str | None:
         try:
@@ -59,12 +65,18 @@ class HostActs:
     def verify(self, steps: t.Sequence[Change]) -> None:
         """Observe again; what is then still to do has not taken effect."""
         work = self.work
+        given = [step.target for step in steps if step.kind == "driver" and step.after.driver not in USERSPACE_DRIVERS]
+        if given:
+            from .._host import udev
+
+            udev.settle(work.system, given)
         work.after = work.observe()
         left = [one for one in plan(work.spec, work.after._replace(half_done=())).changes if one.kind != "boot"]
         if left:
             from .host_refusals import not_effective
 
             raise not_effective(left)
+        self._left = False
 
     def close(self) -> None:
         """The journal is kept where something is left half done, for the next run to repair."""

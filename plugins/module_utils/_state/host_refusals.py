@@ -130,6 +130,15 @@ def no_iommu(address: str, why: str) -> HotplugError:
     )
 
 
+def no_noiommu(address: str) -> HotplugError:
+    return HotplugError(
+        "noiommu_missing",
+        f"device '{address}' has no IOMMU group, and this kernel is built without CONFIG_VFIO_NOIOMMU",
+        way_out="Have an IOMMU, or use driver uio_pci_generic, which protects as little.",
+        device=address,
+    )
+
+
 def contradiction(address: str, driver: str, app: str) -> HotplugError:
     return HotplugError(
         "bad_document",

@@ -31,6 +31,7 @@ class Evidence(t.NamedTuple):
     holders: t.Mapping[str, tuple[Holder, ...]] = {}
     active: t.Mapping[str, tuple[str, ...]] = {}
     iommu: str = ""  # what to do so that there is one
+    noiommu_missing: bool = False  # vfio goes with an IOMMU only
     drivers: t.Mapping[str, HotplugError] = {}  # those that cannot be had, and why
 
     @classmethod
@@ -48,6 +49,7 @@ class Evidence(t.NamedTuple):
             holders=holders.holders(system, inventory, sorted(leaving)),
             active=_active(networked, system),
             iommu=iommu.missing_argument(system) if "vfio-pci" in targets else "",
+            noiommu_missing=any(change.kind == "noiommu" for change in changes) and iommu.noiommu_missing(system),
             drivers={one: why for one in targets for why in [drivers.unavailable(system, one)] if why is not None},
         )
 
@@ -94,8 +96,10 @@ def object_to(changes: t.Sequence[Change], evidence: Evidence, spec: HostSpec, w
 def _isolation(
     device: PciDevice, arriving: t.Mapping[str, str], evidence: Evidence, *, careless: bool
 ) -> list[HotplugError]:
+    if device.iommu_group < 0 and careless:
+        return [host_refusals.no_noiommu(device.address)] if evidence.noiommu_missing else []
     if device.iommu_group < 0:
-        return [] if careless else [host_refusals.no_iommu(device.address, evidence.iommu)]
+        return [host_refusals.no_iommu(device.address, evidence.iommu)]
     members = iommu.not_viable(device.address, evidence.inventory, arriving)
     return [host_refusals.not_viable(device.address, device.iommu_group, members)] if members else []
 
