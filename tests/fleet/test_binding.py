@@ -213,7 +213,7 @@ WRITES = [
 
 
 def test_the_kernel_of_the_unit_tests_answers_as_the_real_one(guest: Bed, tmp_path: Path) -> None:
-    guest.run("modprobe", "vfio-pci")
+    guest.run("modprobe", "-a", "vfio-pci", "igbvf")
     real = guest.inside("write", writes=WRITES, look=[FIRST, PF, "0000:03:10.0", "0000:03:10.2"])
     tree = Tree(tmp_path)
     tree.add(Card(FIRST, driver="e1000e", group=1))

@@ -77,7 +77,7 @@ def noiommu(system: System) -> bool:
 
 
 def noiommu_missing(system: System) -> bool:
-    """Whether the kernel is built without a vfio that goes without an IOMMU; Debian's are. False where nothing tells."""
+    """Whether this kernel has no vfio that goes without an IOMMU, as those of Debian; False where nothing tells."""
     if system.names("/sys/module/vfio"):
         return not system.read(_NOIOMMU)
     release = system.read("/proc/sys/kernel/osrelease").decode("ascii", "replace").strip()
