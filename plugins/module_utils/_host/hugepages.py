@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from .._errors import HotplugError
@@ -52,11 +53,14 @@ def _places(system: System) -> list[tuple[int, str]]:
 def pools(system: System) -> tuple[Pool, ...]:
     """Every size on every node."""
     found = []
+    promised: dict[str, int] = {}
     for node, place in _places(system):
         for name in system.names(place):
             if name.startswith("hugepages-") and name.endswith("kB"):
                 total, free, surplus = (_number(system, f"{place}/{name}/{one}") for one in _COUNTS)
-                found.append(Pool(int(name[10:-2]), node, total, free, surplus))
+                if name not in promised:
+                    promised[name] = _number(system, f"{_WHOLE}/{name}/resv_hugepages")
+                found.append(Pool(int(name[10:-2]), node, total, free, surplus, promised[name]))
     return tuple(sorted(found))
 
 
@@ -65,11 +69,6 @@ _COUNTS = ("nr_hugepages", "free_hugepages", "surplus_hugepages")
 
 def _number(system: System, path: str) -> int:
     return int(system.read(path) or 0)
-
-
-def reserved(system: System, size: int) -> int:
-    """Pages that are promised and not yet taken; the kernel counts them for all nodes together."""
-    return _number(system, f"{_WHOLE}/hugepages-{size}kB/resv_hugepages")
 
 
 def wanted(asked: t.Sequence[PagesSpec], there: t.Sequence[Pool]) -> list[tuple[Pool, int]]:
@@ -81,16 +80,30 @@ def wanted(asked: t.Sequence[PagesSpec], there: t.Sequence[Pool]) -> list[tuple[
             raise _unknown(one, there)
         if one.node >= 0:
             targets = [one.number]
-        elif sum(pool.total for pool in own) == one.number:
+        elif sum(pool.total - pool.surplus for pool in own) == one.number:
             continue
         else:
             targets = _spread(one.number, own)
         for pool, count in zip(own, targets):
             if count < pool.used:
                 raise _in_use(pool, count)
-            if count != pool.total:
+            if count != pool.total - pool.surplus:
                 changes.append((pool, count))
+    for size in {pool.size for pool, count in changes if count < pool.total}:
+        _keep_promises(size, there, {pool.node: count for pool, count in changes if pool.size == size})
     return changes
+
+
+def _keep_promises(size: int, there: t.Sequence[Pool], targets: t.Mapping[int, int]) -> None:
+    """Memory that a process has mapped and not touched yet is in use as well; which node it will be on is open."""
+    own = [pool for pool in there if pool.size == size]
+    taken = sum(pool.used for pool in own) + own[0].promised
+    left = sum(targets.get(pool.node, pool.total) for pool in own)
+    if left < taken:
+        what = (
+            f"{taken} hugepages of {size_text(size)} are in use or promised to a process, asked for are {left}"
+        )
+        raise HotplugError("hugepages_in_use", what, way_out="End what uses them first, or ask for as many.")
 
 
 def _spread(count: int, own: t.Sequence[Pool]) -> list[int]:
@@ -120,28 +133,47 @@ def arguments(asked: t.Sequence[PagesSpec]) -> list[str]:
 
 def set_count(system: System, writer: Writes, *, size: int, node: int, before: int, count: int) -> None:
     """Have that many pages of a size (KiB) on a node; where the kernel gives fewer, there are as many as before."""
-    place = f"{dict(_places(system))[node]}/hugepages-{size}kB"
-    pool = Pool(size, node, _number(system, f"{place}/nr_hugepages"), _number(system, f"{place}/free_hugepages"))
+    above = dict(_places(system))[node]
+    place = f"{above}/hugepages-{size}kB"
+    pool = Pool(size, node, *(_number(system, f"{place}/{one}") for one in _COUNTS))
     if count < pool.used:
         raise _in_use(pool, count)
-    has = pool.total
-    for tidy in (False, True):
-        if has != count:
-            if tidy:
-                writer.write(_COMPACT, "1")
-            writer.write(f"{place}/nr_hugepages", str(count))
-            has = _number(system, f"{place}/nr_hugepages")
-    if has == count:
-        return
-    writer.write(f"{place}/nr_hugepages", str(before))
-    what = f"the kernel gave {has} of {count} hugepages of {size_text(size)} on node {node}"
-    raise HotplugError(
+    _fits(system, pool, count)
+    has = pool.total - pool.surplus
+    try:
+        for tidy in (False, True):
+            if has != count:
+                if tidy:
+                    with contextlib.suppress(OSError):  # a kernel need not be able to
+                        writer.write(_COMPACT, "1")
+                writer.write(f"{place}/nr_hugepages", str(count))
+                total, _free, surplus = (_number(system, f"{place}/{one}") for one in _COUNTS)
+                has = total - surplus
+        if has == count:
+            return
+        writer.write(f"{place}/nr_hugepages", str(before))
+    except OSError as exc:
+        what = f"the kernel does not take {count} hugepages of {size_text(size)} on node {node}: {exc.strerror}"
+        raise HotplugError("hugepages_short", what, way_out="Reserve them at boot (boot: true).", node=node) from exc
+    raise _short(has, pool, count, "Its memory is too full or too scattered")
+
+
+def _fits(system: System, pool: Pool, count: int) -> None:
+    """What a node cannot have at all is not tried: the kernel would take every other page that is free for it."""
+    words = system.read(f"{_NODES}/node{pool.node}/meminfo").split()
+    whole = int(words[3]) if words[2:3] == [b"MemTotal:"] else 0
+    if whole and count > pool.total and count * pool.size > whole:
+        raise _short(pool.total, pool, count, f"It has {whole >> 10} MiB of memory in all")
+
+
+def _short(has: int, pool: Pool, count: int, why: str) -> HotplugError:
+    return HotplugError(
         "hugepages_short",
-        what,
-        way_out="Its memory is too full or too scattered: reserve them at boot (boot: true), or ask for fewer.",
+        f"the kernel gave {has} of {count} hugepages of {size_text(pool.size)} on node {pool.node}",
+        way_out=f"{why}: reserve them at boot (boot: true), or ask for fewer.",
         gave=has,
         asked=count,
-        node=node,
+        node=pool.node,
     )
 
 

@@ -74,20 +74,28 @@ class VfSettings(t.NamedTuple):
 
 
 class VfsState(t.NamedTuple):
-    """The VFs of a PF: how many, and what it imposes on each, by index; what is not listed there is not known."""
+    """The VFs of a PF: how many, and what it imposes on each, by index; what is not listed there is not known.
+
+    ``probing``: the kernel gives VFs that come to a driver (sriov_drivers_autoprobe).
+    """
 
     number: int = 0
     settings: tuple[VfSettings, ...] = ()
+    probing: bool = True
 
 
 class Pool(t.NamedTuple):
-    """The hugepages of a size on a NUMA node. ``size`` in KiB; ``total``, ``free`` and ``surplus`` in pages."""
+    """The hugepages of a size on a NUMA node. ``size`` in KiB; ``total``, ``free`` and ``surplus`` in pages.
+
+    ``promised``: pages of this size, on whichever node, that are mapped and not touched yet: they count as free.
+    """
 
     size: int
     node: int
     total: int
     free: int
     surplus: int = 0
+    promised: int = 0
 
     @property
     def used(self) -> int:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -19,48 +20,77 @@ _LIMIT = 60  # seconds
 
 
 def mounted(system: System) -> tuple[Mount, ...]:
-    """Every hugetlbfs mount; of several on one path the last. Source: proc(5), /proc/PID/mountinfo."""
-    found: dict[str, Mount] = {}
-    for line in system.read("/proc/self/mountinfo").decode("utf-8", "replace").splitlines():
-        head, _dash, tail = line.partition(" - ")
-        kind, _source, options = (*tail.split(" ", 2), "", "")[:3]
-        path = head.split(" ")[4].replace("\\040", " ")
+    """Every hugetlbfs mount; of several on one path the last."""
+    found = []
+    for path, (kind, options) in _mounts(system).items():
         if kind != "hugetlbfs":
-            found.pop(path, None)
             continue
         size = next((one[9:] for one in options.split(",") if one.startswith("pagesize=")), "2M")
         try:
             status = os.stat(system.path(path))
         except OSError:
             continue
-        found[path] = Mount(path, parse_size(size), status.st_mode & 0o7777, status.st_uid, status.st_gid)
-    return tuple(found.values())
+        found.append(Mount(path, parse_size(size), status.st_mode & 0o7777, status.st_uid, status.st_gid))
+    return tuple(found)
+
+
+def _mounts(system: System) -> dict[str, tuple[str, str]]:
+    """What is mounted where, and its options; of several on one path the last. Source: proc(5), /proc/PID/mountinfo."""
+    found: dict[str, tuple[str, str]] = {}
+    for line in system.read("/proc/self/mountinfo").decode("utf-8", "surrogateescape").splitlines():
+        head, _dash, tail = line.partition(" - ")
+        kind, _source, options = (*tail.split(" ", 2), "", "")[:3]
+        path = head.split(" ")[4]
+        for number, character in (("040", " "), ("011", "\t"), ("012", "\n"), ("134", "\\")):
+            path = path.replace(f"\\{number}", character)
+        found.pop(path, None)
+        found[path] = (kind, options)
+    return found
 
 
 def change(system: System, path: str, before: Mount | None, after: Mount | None) -> None:
-    """Have a mount, have it otherwise, or have none. What uses it keeps it: that is an error."""
+    """Have a mount, have it otherwise, or have none, and then no empty directory either.
+
+    What uses it keeps it: that is an error. Where another cannot be had, it is as it was.
+    """
     if after is None:
         _run("umount", path)
+        with contextlib.suppress(OSError):  # what else is in it, or is mounted on it, was there before
+            os.rmdir(path)
         return
-    if before is not None and before.size != after.size:
+    if before is not None and before.size == after.size:
+        _own(after)
+        return
+    if before is not None:
         _run("umount", path)
-        before = None
-    if before is None:
+    try:
         _make_place(system, path)
         _run("mount", "-t", "hugetlbfs", "-o", f"pagesize={size_text(after.size)}", "hugetlbfs", path)
-    os.chown(path, after.uid, after.gid)
-    os.chmod(path, after.mode)
+    except HotplugError:
+        if before is not None:
+            _run("mount", "-t", "hugetlbfs", "-o", f"pagesize={size_text(before.size)}", "hugetlbfs", path)
+            _own(before)
+        raise
+    _own(after)
+
+
+def _own(mount: Mount) -> None:
+    os.chown(mount.path, mount.uid, mount.gid)
+    os.chmod(mount.path, mount.mode)
 
 
 def _make_place(system: System, path: str) -> None:
     """A directory that is where its name says."""
-    os.makedirs(path, mode=0o755, exist_ok=True)
     if os.path.realpath(path) != path:
         why = f"{path} is {os.path.realpath(path)} in truth: a link is on the way"
         raise HotplugError("foreign", why, way_out="Name the directory itself.")
-    if os.path.ismount(path):
+    if path in _mounts(system):
         why = f"something else than hugepages is mounted on {path}"
         raise HotplugError("foreign", why, way_out="Choose another path, or unmount it.")
+    try:
+        os.makedirs(path, mode=0o755, exist_ok=True)
+    except OSError as exc:
+        raise HotplugError("mount_failed", f"{path} cannot be made: {exc.strerror}", way_out="Choose another.") from exc
 
 
 def _run(program: str, *words: str) -> None:
