@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._system import System
-from . import files, pci
+from . import pci
 from .model import PciDevice
 
 PLACE = "/var/lib/dpdk-hotplug"
@@ -48,6 +48,7 @@ def remember(system: System, devices: t.Sequence[PciDevice]) -> None:
     """Write down what devices are now, before they leave their driver of the kernel."""
     import json
 
+    from . import files
     from .model import USERSPACE_DRIVERS
 
     kept = read(system)

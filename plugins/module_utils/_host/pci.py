@@ -18,6 +18,14 @@ _SLOTS = "/sys/bus/pci/slots"
 
 def read(system: System, address: str, slots: t.Mapping[str, str] | None = None) -> PciDevice | None:
     """A device, or None where there is none at that address. ``slots``: names of slots by the address they are for."""
+    device = _read(system, address, slots_of(system) if slots is None else slots)
+    if device is not None and device.pf:
+        return device._replace(vf_index=_vf_index(system, device))
+    return device
+
+
+def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice | None:
+    """A device without its index among the VFs of its PF."""
     place = f"{DEVICES}/{address}"
     there = system.names(place)
     facts = dict(
@@ -30,7 +38,6 @@ def read(system: System, address: str, slots: t.Mapping[str, str] | None = None)
     driver = facts.get("DRIVER", "")
     places = _places_of_netdevs(system, place, there)
     netdevs = tuple(name for one in places for name in system.names(one))
-    slots = _slots(system) if slots is None else slots
     return PciDevice(
         address=address,
         vendor=vendor,
@@ -45,7 +52,6 @@ def read(system: System, address: str, slots: t.Mapping[str, str] | None = None)
         netdevs=netdevs,
         netdevs_elsewhere=bool(places and driver) and not netdevs and driver not in USERSPACE_DRIVERS,
         pf=_last(system.link(f"{place}/physfn")) if "physfn" in there else "",
-        vf_index=_vf_index(system, place, address) if "physfn" in there else -1,
         max_vfs=_number(system.read(f"{place}/sriov_totalvfs"), 0) if "sriov_totalvfs" in there else 0,
         vfs=_vfs(system, place, there),
         slot=slots.get(address.rpartition(".")[0], ""),
@@ -54,9 +60,14 @@ def read(system: System, address: str, slots: t.Mapping[str, str] | None = None)
 
 def inventory(system: System) -> dict[str, PciDevice]:
     """Every PCI device, by address."""
-    slots = _slots(system)
-    found = (read(system, address, slots) for address in system.names(DEVICES))
-    return {device.address: device for device in found if device is not None}
+    slots = slots_of(system)
+    read_ones = (_read(system, address, slots) for address in system.names(DEVICES))
+    found = {device.address: device for device in read_ones if device is not None}
+    for pf in [device for device in found.values() if device.vfs]:
+        for index, vf in enumerate(pf.vfs):
+            if vf in found:
+                found[vf] = found[vf]._replace(vf_index=index)
+    return found
 
 
 def members(devices: t.Mapping[str, PciDevice], group: int) -> list[str]:
@@ -106,15 +117,27 @@ def _vfs(system: System, place: str, there: t.Sequence[str]) -> tuple[str, ...]:
     return tuple(_last(system.link(f"{place}/{name}")) for name in names)
 
 
-def _vf_index(system: System, place: str, address: str) -> int:
-    pf = f"{place}/physfn"
+def _vf_index(system: System, vf: PciDevice) -> int:
+    """By the arithmetic of SR-IOV, checked; only where that fails by a look at all of the PF's."""
+    pf = f"{DEVICES}/{vf.pf}"
+    stride = _number(system.read(f"{pf}/sriov_stride"), 0) or 1
+    guess = (_routing_id(vf.address) - _routing_id(vf.pf) - _number(system.read(f"{pf}/sriov_offset"), 0)) // stride
+    if _last(system.link(f"{pf}/virtfn{guess}")) == vf.address:
+        return guess
     for name in system.names(pf):
-        if name.startswith("virtfn") and _last(system.link(f"{pf}/{name}")) == address:
+        if name.startswith("virtfn") and _last(system.link(f"{pf}/{name}")) == vf.address:
             return int(name[6:])
     return -1
 
 
-def _slots(system: System) -> dict[str, str]:
+def _routing_id(address: str) -> int:
+    """Bus, device and function in one number."""
+    _domain, bus, rest = address.split(":")
+    device, _dot, function = rest.partition(".")
+    return int(bus, 16) << 8 | int(device, 16) << 3 | int(function)
+
+
+def slots_of(system: System) -> dict[str, str]:
     """Names of slots by the bus and device that they are for, ``0000:06:00``."""
     found = {}
     for name in system.names(_SLOTS):

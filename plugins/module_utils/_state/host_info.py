@@ -35,6 +35,9 @@ def devices(
     known = memory.read(system)
     chosen = _chosen(system, inventory, known, device, select, every=every)
     held = holders.holders(system, inventory, chosen)
+    groups: dict[int, dict[str, PciDevice]] = {}
+    for one in inventory.values():
+        groups.setdefault(one.iommu_group, {})[one.address] = one
     with Netlink() as netlink:
         guard = lockout.guard(netlink, system, os.environ)
         macs = pci.macs(system, [inventory[one] for one in chosen])
@@ -43,11 +46,12 @@ def devices(
             one = inventory[address]
             memo = known.get(address)
             active = guard.reasons(one)
-            bindable, reason = _bindable(one, inventory, held.get(address, ()), active)
+            group = groups[one.iommu_group]
+            bindable, reason = _bindable(one, group, held.get(address, ()), active)
             rows.append(
                 {
                     **device_result(one),
-                    "group_members": [] if one.iommu_group < 0 else pci.members(inventory, one.iommu_group),
+                    "group_members": [] if one.iommu_group < 0 else list(group),
                     "macs": [macs[name] for name in one.netdevs if name in macs],
                     "in_use_by": [holder._asdict() for holder in held.get(address, ())],
                     "active": list(active),
