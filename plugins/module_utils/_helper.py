@@ -15,6 +15,8 @@ if t.TYPE_CHECKING:
     from ._errors import HotplugError
 
 _MAX_REQUEST = 1 << 20
+# Written before the answer to a task: from here on something may be changed. Without it the task may run as a module.
+BEGUN = "dpdk-hotplug: begun"
 
 
 def main(argv: t.Sequence[str] | None = None) -> int:
@@ -41,9 +43,11 @@ def _request(words: t.Sequence[str]) -> int:
     ``{"apps": {"app": "", "runtime_dir": ""}}``, ``{"ports": {"app": "", "runtime_dir": "", "device": ""}}``,
     ``{"devices": {"device": [ADDRESS], "select": SELECTOR, "every": false}}``, ``{"hugepages": {}}`` or
     ``{"host": {}}``; with ``"version"`` it is refused by another release.
+
+    ``{"module": NAME, "options": {...}, "check": false}`` does and returns what the module of that name does; the
+    options are those that it has after its argument spec. A line ``BEGUN`` goes before that answer.
     """
     import json
-    import os
 
     from ._errors import HotplugError
     from ._outcome import BAD_INPUT, DONE, exit_code, failure, internal
@@ -51,21 +55,28 @@ def _request(words: t.Sequence[str]) -> int:
     if words and (len(words) != 2 or words[0] != "--answer-fd" or not words[1].isdecimal()):
         sys.stderr.write("dpdk-hotplug: error: usage: dpdk-hotplug request [--answer-fd N]\n")
         return BAD_INPUT
+    fd = int(words[1]) if words else 1
     code = DONE
     try:
-        answer = _answer(_read())
+        answer = _answer(_read(), lambda: _write(fd, BEGUN))
     except HotplugError as error:
         code, answer = exit_code(error), failure(error)
     except Exception as exc:
         defect = internal(exc)
         code, answer = exit_code(defect), failure(defect)
-    data = json.dumps(answer).encode() + b"\n"
+    _write(fd, json.dumps(answer))
+    return code
+
+
+def _write(fd: int, line: str) -> None:
+    import os
+
+    data = line.encode() + b"\n"
     try:
         while data:
-            data = data[os.write(int(words[1]) if words else 1, data) :]
+            data = data[os.write(fd, data) :]
     except OSError:
         pass  # nobody listens any more; what was done is done
-    return code
 
 
 def _read() -> dict[str, t.Any]:
@@ -83,9 +94,11 @@ def _read() -> dict[str, t.Any]:
     return request
 
 
-def _answer(request: dict[str, t.Any]) -> dict[str, t.Any]:
+def _answer(request: dict[str, t.Any], begin: t.Callable[[], None] = lambda: None) -> dict[str, t.Any]:
     _same_version(request.pop("version", None))
     check = request.pop("check", False)
+    if set(request) == {"module", "options"} and isinstance(check, bool):
+        return _as_module(request["module"], request["options"], begin, check=check)
     if len(request) != 1 or not isinstance(check, bool):
         raise _bad(f"needs exactly one of {', '.join(_VERBS)}, and check as true or false")
     ((verb, given),) = request.items()
@@ -96,6 +109,30 @@ def _answer(request: dict[str, t.Any]) -> dict[str, t.Any]:
     if verb not in _VERBS:
         raise _bad(f"asks for {verb[:40]!r}")
     return _looked(verb, _kinds(given, _VERBS[verb]), check=check)
+
+
+_OF_PORTS = ("dpdk_port", "dpdk_port_info", "dpdk_app_info")
+_OF_THE_HOST = (
+    *("dpdk_device", "dpdk_sriov", "dpdk_hugepages", "dpdk_slot", "dpdk_host"),
+    *("dpdk_device_info", "dpdk_hugepages_info", "dpdk_host_info"),
+)
+
+
+def _as_module(name: t.Any, options: t.Any, begin: t.Callable[[], None], *, check: bool) -> dict[str, t.Any]:
+    """What a task gets from the module of that name; the very functions that the module calls."""
+    place: t.Any
+    if name in _OF_PORTS:
+        from . import _modules as place
+    elif name in _OF_THE_HOST:
+        from . import _host_modules as place
+    else:
+        raise _bad(f"asks for the module {name!r:.40}")
+    if not isinstance(options, dict):
+        raise _bad("has options that are no object")
+    work = getattr(place, name[len("dpdk_") :])
+    begin()
+    result: dict[str, t.Any] = work(options) if name.endswith("_info") else work(options, check=check)
+    return result
 
 
 def _text(value: t.Any) -> bool:

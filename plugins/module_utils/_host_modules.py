@@ -76,21 +76,22 @@ def device_info(params: Params) -> dict[str, t.Any]:
     """What dpdk_device_info returns."""
     from ._state.host_info import devices
 
-    return devices(device=params["devices"] or (), select=params["select"], every=params["every"])
+    found = devices(device=params["devices"] or (), select=params["select"], every=params["every"])
+    return {"changed": False, **found}
 
 
 def hugepages_info(_params: Params) -> dict[str, t.Any]:
     """What dpdk_hugepages_info returns."""
     from ._state.host_info import hugepages as look
 
-    return look()
+    return {"changed": False, **look()}
 
 
 def host_info(_params: Params) -> dict[str, t.Any]:
     """What dpdk_host_info returns."""
     from ._state.host_info import host as look
 
-    return look()
+    return {"changed": False, **look()}
 
 
 def _given(values: Params) -> dict[str, t.Any]:

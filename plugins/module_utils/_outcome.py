@@ -64,5 +64,6 @@ def internal(exc: Exception) -> HotplugError:
 
 
 def failure(error: HotplugError) -> dict[str, object]:
-    """A failure as JSON tells it."""
-    return {"failed": True, **error.result(), "exit_code": exit_code(error)}
+    """A failure as JSON tells it: something has changed where not all could be taken back."""
+    changed = bool(error.fields.get("not_undone"))
+    return {"failed": True, "changed": changed, **error.result(), "exit_code": exit_code(error)}

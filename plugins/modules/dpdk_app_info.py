@@ -200,10 +200,14 @@ _OPTIONS = {
     "app": {"type": "str"},
     "runtime_dir": {"type": "path"},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=_OPTIONS, supports_check_mode=True)
+    module = AnsibleModule(**SPEC)
     try:
         result = app_info(module.params)
     except HotplugError as error:

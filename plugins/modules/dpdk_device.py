@@ -273,15 +273,16 @@ _OPTIONS = {
     "allow_active": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 30},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "mutually_exclusive": [("devices", "device", "select")],
+    "required_one_of": [("devices", "device", "select")],
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        mutually_exclusive=[("devices", "device", "select")],
-        required_one_of=[("devices", "device", "select")],
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**SPEC)
     try:
         result = device(module.params, check=module.check_mode)
     except HotplugError as error:

@@ -195,19 +195,20 @@ _OPTIONS = {
     "select": {"type": "dict"},
     "every": {"type": "bool", "default": False},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "mutually_exclusive": [("devices", "select")],
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        mutually_exclusive=[("devices", "select")],
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**SPEC)
     try:
         result = device_info(module.params)
     except HotplugError as error:
         module.fail_json(**failure(error))
-    module.exit_json(changed=False, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -237,14 +237,15 @@ _OPTIONS = {
     "allow_active": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 30},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "required_one_of": [("hugepages", "devices", "apps")],
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        required_one_of=[("hugepages", "devices", "apps")],
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**SPEC)
     try:
         result = host(module.params, check=module.check_mode)
     except HotplugError as error:

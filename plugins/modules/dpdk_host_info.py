@@ -109,18 +109,19 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._host_modules import 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure
 
 _OPTIONS: dict[str, dict[str, str]] = {}
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**SPEC)
     try:
         result = host_info(module.params)
     except HotplugError as error:
         module.fail_json(**failure(error))
-    module.exit_json(changed=False, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

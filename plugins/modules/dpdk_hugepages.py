@@ -219,14 +219,15 @@ _OPTIONS = {
     "persistent": {"type": "bool"},
     "timeout": {"type": "float", "default": 30},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "required_one_of": [("pages", "mounts")],
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        required_one_of=[("pages", "mounts")],
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**SPEC)
     try:
         result = hugepages(module.params, check=module.check_mode)
     except HotplugError as error:

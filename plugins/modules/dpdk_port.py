@@ -542,15 +542,16 @@ _OPTIONS = {
     "runtime_dir": {"type": "path"},
     "timeout": {"type": "float", "default": 30},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "mutually_exclusive": [("ports", "device", "port_id")],
+    "required_one_of": [("ports", "device", "port_id")],
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        mutually_exclusive=[("ports", "device", "port_id")],
-        required_one_of=[("ports", "device", "port_id")],
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**SPEC)
     try:
         result = port(module.params, check=module.check_mode)
     except HotplugError as error:

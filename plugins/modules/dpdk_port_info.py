@@ -187,10 +187,14 @@ _OPTIONS = {
     "device": {"type": "str"},
     "runtime_dir": {"type": "path"},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=_OPTIONS, supports_check_mode=True)
+    module = AnsibleModule(**SPEC)
     try:
         result = port_info(module.params)
     except HotplugError as error:

@@ -163,13 +163,14 @@ _OPTIONS = {
     },
     "timeout": {"type": "float", "default": 30},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**SPEC)
     try:
         result = slot(module.params, check=module.check_mode)
     except HotplugError as error:

@@ -273,13 +273,14 @@ _OPTIONS = {
     "allow_active": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 30},
 }
+SPEC = {
+    "argument_spec": _OPTIONS,
+    "supports_check_mode": True,
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(**SPEC)
     try:
         result = sriov(module.params, check=module.check_mode)
     except HotplugError as error:
