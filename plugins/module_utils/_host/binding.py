@@ -48,21 +48,57 @@ def change(system: System, writer: Writes, address: str, before: Binding, after:
 
 def _make(system: System, writer: Writes, address: str, wanted: Binding) -> None:
     place = f"{DEVICES}/{address}"
-    now = driver_of(system, address)
-    if not _is(now, wanted.driver):
+    if not _is(driver_of(system, address), wanted.driver):
         # First what alone may drive it: between the two nothing else must take it.
-        _override(system, writer, place, wanted.override)
-        if now:
-            writer.write(f"{place}/driver/unbind", address)
-            _until(system, address, "")
+        _override(system, writer, place, wanted.override and (wanted.driver or wanted.override))
+        _unbind(system, writer, address)
         if wanted.driver:
             _probe(system, writer, address, wanted)
     _override(system, writer, place, wanted.override)
 
 
+def _unbind(system: System, writer: Writes, address: str) -> None:
+    """A driver whose module is being loaded has devices before it has the file unbind, and may give them up itself.
+
+    Source: bus_add_driver and really_probe of the kernel.
+    """
+    end = time.monotonic() + _PATIENCE
+    while driver_of(system, address):
+        try:
+            writer.write(f"{DEVICES}/{address}/driver/unbind", address)
+            break
+        except OSError as exc:
+            other = exc.errno not in (errno.ENOENT, errno.ENODEV) or not _there(system, address)
+            if other or time.monotonic() >= end:
+                raise
+        time.sleep(_POLL)
+    _until(system, address, "")
+
+
 def _probe(system: System, writer: Writes, address: str, wanted: Binding) -> None:
+    """Have the driver take the device. A PF whose sriov_drivers_autoprobe is off keeps the kernel's off its VFs."""
+    pf = os.path.basename(system.link(f"{DEVICES}/{address}/physfn"))
+    switch = f"{DEVICES}/{pf}/sriov_drivers_autoprobe"
+    if wanted.override or not pf or system.read(switch).strip() != b"0":
+        _ask(system, writer, address, wanted)
+        return
+    writer.write(switch, "1")
+    try:
+        _ask(system, writer, address, wanted)
+    except (OSError, HotplugError) as exc:
+        if not isinstance(exc, HotplugError) or exc.reason != "kernel_stuck":
+            writer.write(switch, "0")
+        raise
+    writer.write(switch, "0")
+
+
+def _ask(system: System, writer: Writes, address: str, wanted: Binding) -> None:
     if wanted.driver == KERNEL or wanted.override:
         writer.write("/sys/bus/pci/drivers_probe", address)
+        if wanted.override and driver_of(system, address) not in ("", wanted.driver):
+            # Its module came just now, and had begun with the device before it was kept off.
+            _unbind(system, writer, address)
+            writer.write("/sys/bus/pci/drivers_probe", address)
     else:
         try:
             writer.write(f"{_DRIVERS}/{wanted.driver}/bind", address)

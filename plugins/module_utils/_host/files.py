@@ -43,10 +43,17 @@ def replace(system: System, path: str, data: bytes, mode: int = 0o600) -> None:
         ) from exc
 
 
-def remove(system: System, path: str) -> None:
+def remove(system: System, path: str, *, directory: bool = True) -> None:
     """Remove a file or a link, and the directory that it leaves empty."""
     full = system.path(path)
-    with contextlib.suppress(FileNotFoundError):
+    try:
         os.unlink(full)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        why = f"{path} cannot be removed: {exc.strerror}"
+        raise HotplugError("no_journal", why, way_out="It must be writable.") from exc
+    if not directory:
+        return
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(full))

@@ -22,7 +22,8 @@ _HARMLESS = ("", "vfio-pci", "pci-stub", "pcieport", "shpchp")
 
 def enabled(system: System) -> bool:
     """Whether the kernel has put devices into IOMMU groups."""
-    return bool(system.names("/sys/kernel/iommu_groups"))
+    place = "/sys/kernel/iommu_groups"
+    return any(system.read(f"{place}/{one}/name").strip() != b"vfio-noiommu" for one in system.names(place))
 
 
 def missing_argument(system: System) -> str:
@@ -31,7 +32,7 @@ def missing_argument(system: System) -> str:
         return ""
     words = system.read("/proc/cmdline").decode("utf-8", "replace").split()
     cpu = system.read("/proc/cpuinfo", 1 << 14)
-    off = [word for word in words if word in ("intel_iommu=off", "amd_iommu=off", "iommu=off", "iommu.passthrough=off")]
+    off = [word for word in words if word in ("intel_iommu=off", "amd_iommu=off", "iommu=off")]
     if off:
         return f"Remove {' '.join(off)} from the kernel's arguments and reboot."
     vtd = _vtd(system)

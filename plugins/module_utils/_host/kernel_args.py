@@ -84,8 +84,8 @@ def _debian(system: System, owner: str, _before: t.Sequence[str], after: t.Seque
     if after:
         text = f'# Written by dpdk.hotplug; it is replaced as a whole.\n{_LINE}{" ".join(after)}"\n'
         files.replace(system, _file(owner), text.encode(), 0o644)
-    elif os.path.lexists(system.path(_file(owner))):
-        os.unlink(system.path(_file(owner)))
+    else:
+        files.remove(system, _file(owner), directory=False)
     _run(_program("update-grub"))
 
 

@@ -76,12 +76,13 @@ class VfSettings(t.NamedTuple):
 class VfsState(t.NamedTuple):
     """The VFs of a PF: how many, and what it imposes on each, by index; what is not listed there is not known.
 
-    ``probing``: the kernel gives VFs that come to a driver (sriov_drivers_autoprobe).
+    ``probing``: the kernel gives VFs that come to a driver (sriov_drivers_autoprobe), but for those in ``bare``.
     """
 
     number: int = 0
     settings: tuple[VfSettings, ...] = ()
     probing: bool = True
+    bare: tuple[int, ...] = ()
 
 
 class Pool(t.NamedTuple):

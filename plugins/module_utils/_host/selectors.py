@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .._devices import pci_address
 from .._errors import HotplugError
 from .._state import checks
 from .._system import System
-from . import pci
+from . import memory, pci
 from .model import PciDevice
 
 if t.TYPE_CHECKING:
@@ -55,8 +56,12 @@ def parse(value: t.Any, where: str) -> Selector:
         raise checks.bad(where, what, "Only the last can be combined.")
     if "vf" in entry and "pf" not in entry:
         raise checks.bad(where, "has vf without pf", "A VF is found by its PF and its index.")
+    texts = {name: checks.text(entry[name], f"{where}.{name}") for name in (*kinds, *traits) if name != "numa_node"}
+    for name, text in texts.items():
+        if not text:
+            raise checks.bad(f"{where}.{name}", "is empty", "Leave it out, or say what is to be found.")
     selector = Selector(
-        **{name: checks.text(entry[name], f"{where}.{name}") for name in (*kinds, *traits) if name != "numa_node"},
+        **texts,
         vf=_indexes(entry.get("vf", "all"), f"{where}.vf") if "pf" in entry else (),
         numa_node=checks.number(entry["numa_node"], f"{where}.numa_node") if "numa_node" in entry else -1,
         number=checks.number(entry["count"], f"{where}.count", least=1) if "count" in entry else 1,
@@ -75,7 +80,10 @@ def _plain(selector: Selector, where: str) -> Selector:
     id_path = selector.id_path
     if id_path and not pci_address(id_path[4:] if id_path.startswith("pci-") else ""):
         raise checks.bad(f"{where}.id_path", f"is {id_path!r}", "Write it as udev does: pci-0000:01:00.0.")
-    return selector._replace(mac=selector.mac.lower(), pf=pci_address(selector.pf) or selector.pf)
+    mac = selector.mac.lower()
+    if mac and not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", mac):
+        raise checks.bad(f"{where}.mac", f"is {mac!r}", "Write it as 02:00:00:00:00:01.")
+    return selector._replace(mac=mac, pf=pci_address(selector.pf) or selector.pf)
 
 
 def _indexes(value: t.Any, where: str) -> tuple[int, ...]:
@@ -84,7 +92,10 @@ def _indexes(value: t.Any, where: str) -> tuple[int, ...]:
     listed = value if isinstance(value, list) else [value]
     if not listed:
         raise checks.bad(where, "is empty", "Give an index, a list of them, or all.")
-    return tuple(checks.number(one, where) for one in listed)
+    indexes = tuple(checks.number(one, where) for one in listed)
+    if len(set(indexes)) != len(indexes):
+        raise checks.bad(where, "has an index twice", "Give each VF once.")
+    return indexes
 
 
 def resolve(
@@ -103,7 +114,7 @@ def resolve(
         return _vfs(selector, inventory, future, _by_netdev(selector.pf, inventory, known))
     if selector.mac:
         found = [one.address for one in inventory.values() if selector.mac in [macs.get(name) for name in one.netdevs]]
-        found = found or [one for one, memo in known.items() if one in inventory and memo.mac == selector.mac]
+        found = found or [one for one, memo in _remembered(inventory, known) if memo.mac == selector.mac]
     elif selector.netdev:
         found = _by_netdev(selector.netdev, inventory, known)
     elif selector.id_path:
@@ -120,7 +131,15 @@ def _by_netdev(name: str, inventory: t.Mapping[str, PciDevice], known: t.Mapping
     if pci_address(name):
         return [name] if name in inventory else []
     found = [one.address for one in inventory.values() if name in one.netdevs]
-    return found or [one for one, memo in known.items() if one in inventory and memo.netdev == name]
+    return found or [one for one, memo in _remembered(inventory, known) if memo.netdev == name]
+
+
+def _remembered(inventory: t.Mapping[str, PciDevice], known: t.Mapping[str, Known]) -> t.Iterator[tuple[str, Known]]:
+    """What is known of the cards whose netdev is gone: of these very cards, and of none that has another netdev now."""
+    for address, memo in known.items():
+        device = inventory.get(address)
+        if device is not None and not device.netdevs and memory.holds(memo, device):
+            yield address, memo
 
 
 def _fits(selector: Selector, device: PciDevice) -> bool:

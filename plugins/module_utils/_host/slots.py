@@ -77,6 +77,12 @@ def power(system: System, writer: Writes, name: str, *, on: bool) -> None:
         _until(lambda: not slots(system)[name].devices, f"slot {name} is off, and its device is on the bus still")
 
 
+def is_behind(system: System, address: str, bridges: t.Iterable[str]) -> bool:
+    """Whether a device is behind one of these, and goes when that goes."""
+    way = system.link(f"{pci.DEVICES}/{address}").split("/")[:-1]
+    return any(one in way for one in bridges)
+
+
 def driver(system: System, address: str) -> str:
     return binding.driver_of(system, address)
 

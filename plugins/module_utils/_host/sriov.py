@@ -20,6 +20,8 @@ from .writes import Writes
 
 _PATIENCE = 10.0  # seconds until a PF's netdev shows, and its VFs do
 _POLL = 0.05
+_NO_MAC = "00:00:00:00:00:00"
+_AUTOPROBE = "sriov_drivers_autoprobe"
 # What a driver means. Source: Documentation/PCI/pci-iov-howto.rst, and pci_enable_sriov of the kernel.
 _MEANINGS = {
     errno.EBUSY: ("VFs are in use, or the driver is busy", "See who uses them (dpdk_device_info, guests)."),
@@ -35,10 +37,16 @@ _MEANINGS = {
 
 def observe(system: System, pf: PciDevice) -> VfsState:
     """The VFs of a PF, with what it imposes on them where it has a netdev to ask."""
-    if not pf.vfs or not pf.netdevs or system.root:
-        return VfsState(len(pf.vfs))
+    probing = system.read(f"{pci.DEVICES}/{pf.address}/{_AUTOPROBE}").strip() != b"0"
+    if not pf.vfs or not pf.netdevs or not _has_network(system):
+        return VfsState(len(pf.vfs), probing=probing)
     with Netlink() as netlink:
-        return VfsState(len(pf.vfs), tuple(netlink.vfs(pf.netdevs[0])[: len(pf.vfs)]))
+        return VfsState(len(pf.vfs), tuple(netlink.vfs(pf.netdevs[0])[: len(pf.vfs)]), probing)
+
+
+def _has_network(system: System) -> bool:
+    """A tree of files has none of its own."""
+    return not system.root
 
 
 def change(system: System, writer: Writes, address: str, before: VfsState, after: VfsState) -> None:
@@ -65,42 +73,47 @@ def _make(system: System, writer: Writes, address: str, wanted: VfsState) -> Non
     if _count(system, place) not in (0, wanted.number):
         writer.write(f"{place}/sriov_numvfs", "0")
     if _count(system, place) != wanted.number:
-        with _no_autoprobe(system, writer, place) as probed:
+        # VFs come without a driver; it reads the address that they are to have when it is started.
+        _probing(system, writer, place, on=False)
+        try:
             writer.write(f"{place}/sriov_numvfs", str(wanted.number))
-            vfs = _until(system, address, wanted.number)
+            _until(system, address, wanted.number)
             _set_all(system, address, wanted)
-        for vf in vfs if probed else ():
-            # Their drivers read the address that they are to have when they are started.
-            with contextlib.suppress(OSError):
-                writer.write("/sys/bus/pci/drivers_probe", vf)
+        except (OSError, HotplugError) as exc:
+            if not isinstance(exc, HotplugError) or exc.reason != "kernel_stuck":
+                _probing(system, writer, place, on=wanted.probing)
+            raise
     else:
         _set_all(system, address, wanted)
+    _probing(system, writer, place, on=wanted.probing)
+    if wanted.probing:
+        _probe(system, writer, address, wanted.bare)
 
 
 def _count(system: System, place: str) -> int:
     return int(system.read(f"{place}/sriov_numvfs") or 0)
 
 
-@contextlib.contextmanager
-def _no_autoprobe(system: System, writer: Writes, place: str) -> t.Iterator[bool]:
-    """VFs come without a driver meanwhile; whether they would have had one."""
-    path = f"{place}/sriov_drivers_autoprobe"
-    probed = system.read(path).strip() == b"1"
-    if probed:
-        writer.write(path, "0")
-    try:
-        yield probed
-    finally:
-        if probed:
-            writer.write(path, "1")
+def _probing(system: System, writer: Writes, place: str, *, on: bool) -> None:
+    """Whether VFs that come shall be given to a driver."""
+    if system.read(f"{place}/{_AUTOPROBE}").strip() == (b"0" if on else b"1"):
+        writer.write(f"{place}/{_AUTOPROBE}", "1" if on else "0")
 
 
-def _until(system: System, address: str, count: int) -> tuple[str, ...]:
+def _probe(system: System, writer: Writes, address: str, bare: t.Collection[int]) -> None:
+    device = pci.read(system, address, {})
+    for index, vf in enumerate(device.vfs if device else ()):
+        if index not in bare and not system.link(f"{pci.DEVICES}/{vf}/driver"):
+            with contextlib.suppress(OSError):
+                writer.write("/sys/bus/pci/drivers_probe", vf)
+
+
+def _until(system: System, address: str, count: int) -> None:
     end = time.monotonic() + _PATIENCE
     while True:
         device = pci.read(system, address, {})
         if device is not None and len(device.vfs) == count:
-            return device.vfs
+            return
         if device is None or time.monotonic() >= end:
             has = len(device.vfs) if device else 0
             why = f"device '{address}' took the number {count} of VFs, and has {has}"
@@ -122,8 +135,6 @@ def _says_something(settings: VfSettings) -> bool:
 def set_vf(system: System, address: str, index: int, settings: VfSettings) -> None:
     """Have a PF impose settings on one VF, one at a time, and see that it does."""
     netdev = _netdev(system, address)
-    if settings.mac == "00:00:00:00:00:00":
-        settings = settings._replace(mac=None)
     with Netlink() as netlink:
         has = netlink.vfs(netdev)
         if index >= len(has):
@@ -136,10 +147,12 @@ def set_vf(system: System, address: str, index: int, settings: VfSettings) -> No
             try:
                 netlink.set_vf(netdev, index, one)
             except OSError as exc:
-                raise _not_set(address, index, name, value, exc) from exc
+                if value != _NO_MAC:
+                    raise _not_set(address, index, name, value, exc) from exc
         after = netlink.vfs(netdev)[index]
     for name, value in settings._asdict().items():
-        if value is not None and getattr(after, name) not in (None, value):
+        # An address that was never given is asked for on the way back only; not every driver takes one away.
+        if value not in (None, _NO_MAC) and getattr(after, name) not in (None, value):
             why = f"{name} of VF {index} of '{address}' is {getattr(after, name)} after it was set to {value}"
             raise HotplugError("vf_setting", why, way_out="The driver does not do that.", device=address)
 

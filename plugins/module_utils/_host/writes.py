@@ -37,13 +37,17 @@ class Writer:
         if not self._pid:
             self._start()
         data = os.fsencode(self._system.path(path)) + b"\0" + text.encode()
-        os.write(self._to, _HEAD.pack(len(data)) + data)
-        ready, _w, _x = select.select([self._from], [], [], self._limit)
-        if not ready:
-            raise self._stuck(path, text)
-        answer = os.read(self._from, _HEAD.size)
+        try:
+            os.write(self._to, _HEAD.pack(len(data)) + data)
+            poll = select.poll()
+            poll.register(self._from, select.POLLIN)
+            if not poll.poll(self._limit * 1000):
+                raise self._stuck(path, text)
+            answer = os.read(self._from, _HEAD.size)
+        except BrokenPipeError:
+            answer = b""
         if len(answer) != _HEAD.size:
-            self._pid = 0
+            self.close()
             raise HotplugError("write_failed", f"what writes {path} was ended by somebody", way_out="Run it again.")
         (number,) = _HEAD.unpack(answer)
         if number:

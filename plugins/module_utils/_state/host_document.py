@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import typing as t
 
 from .._devices import pci_address
+from .._errors import HotplugError
 from .._host.model import Mount, VfSettings
 from . import checks
 from .host_model import DeviceSpec, HostSpec, HugepagesSpec, MountSpec, PagesSpec, VfSpec, VfsSpec
@@ -19,6 +21,7 @@ if t.TYPE_CHECKING:
 _MAX_COUNT = 1 << 30
 _MAX_VFS = 1 << 16
 _MAX_NODE = 1023
+_MAX_ID = (1 << 32) - 2
 
 
 def parse(document: t.Mapping[str, t.Any]) -> HostSpec:
@@ -116,19 +119,43 @@ def _mac(value: t.Any, where: str) -> str | None:
 
 def _hugepages(value: t.Any, where: str) -> HugepagesSpec:
     entry = checks.mapping(value, where, ("pages", "mounts", "boot", "persistent"))
-    pages = [_pages(one, f"{where}.pages[{i}]") for i, one in enumerate(checks.listing(entry.get("pages"), where))]
+    pages = [_pages(one, f"{where}.pages[{i}]") for i, one in enumerate(_listed(entry, "pages", where))]
     keys = [(one.size, one.node) for one in pages]
     sizes_of_all = {one.size for one in pages if one.node < 0}
     if len(set(keys)) != len(keys) or any(one.size in sizes_of_all and one.node >= 0 for one in pages):
         raise checks.bad(f"{where}.pages", "gives a size twice for a node", "Write one count for each size and node.")
-    mounts = enumerate(checks.listing(entry.get("mounts"), f"{where}.mounts"))
+    mounts = [_mount(one, f"{where}.mounts[{i}]") for i, one in enumerate(_listed(entry, "mounts", where))]
+    paths = [one.mount.path for one in mounts]
+    if len(set(paths)) != len(paths):
+        raise checks.bad(f"{where}.mounts", "has a path twice", "Name each path once.")
     return HugepagesSpec(
         pages=tuple(pages),
-        mounts=tuple(_mount(one, f"{where}.mounts[{index}]") for index, one in mounts),
+        mounts=tuple(mounts),
         boot=_flag(entry.get("boot"), f"{where}.boot"),
         persistent=_flag(entry.get("persistent"), f"{where}.persistent"),
         entry={name: entry[name] for name in ("pages", "mounts") if entry.get(name)},
     )
+
+
+def _listed(entry: t.Mapping[str, t.Any], name: str, where: str) -> list[t.Any]:
+    return checks.listing(entry.get(name), f"{where}.{name}")
+
+
+def _told(look: t.Callable[[t.Any], int], value: t.Any, where: str) -> int:
+    """What another part makes of a value; where it is refused, the place is said."""
+    try:
+        return look(value)
+    except HotplugError as error:
+        error.message = f"{where}: {error.message}"
+        raise
+
+
+def _id(look: t.Callable[[t.Any], int], value: t.Any, where: str) -> int:
+    """Of a user or a group, by its name or number."""
+    if value is not None and not isinstance(value, str):
+        return checks.number(value, where, most=_MAX_ID)
+    number = _told(look, value, where)
+    return checks.number(number, where, most=_MAX_ID)
 
 
 def _pages(value: t.Any, where: str) -> PagesSpec:
@@ -137,7 +164,7 @@ def _pages(value: t.Any, where: str) -> PagesSpec:
     entry = checks.mapping(value, where, ("size", "count", "node"))
     node = entry.get("node")
     return PagesSpec(
-        size=parse_size(entry.get("size")),
+        size=_told(parse_size, entry.get("size"), f"{where}.size"),
         number=checks.number(entry.get("count"), f"{where}.count", most=_MAX_COUNT),
         node=-1 if node is None else checks.number(node, f"{where}.node", most=_MAX_NODE),
     )
@@ -150,14 +177,17 @@ def _mount(value: t.Any, where: str) -> MountSpec:
     entry = checks.mapping(value, where, ("path", "size", "mode", "owner", "group", "state"))
     path = checks.text(entry.get("path"), f"{where}.path")
     checks.path(path, f"{where}.path")
+    path = "/" + posixpath.normpath(path).lstrip("/")
+    if path == "/" or not path.isprintable() or "\\" in path:
+        raise checks.bad(f"{where}.path", f"is {path!r}", "Name a directory, such as /dev/hugepages.")
     mode = checks.text(entry.get("mode"), f"{where}.mode") or "0755"
     if not 3 <= len(mode) <= 4 or not set(mode) <= set("01234567"):
         raise checks.bad(f"{where}.mode", f"is {mode!r}", "Quote it, octal: '0755'.")
     mount = Mount(
-        path=path.rstrip("/"),
-        size=parse_size(entry.get("size") or "2M"),
+        path=path,
+        size=_told(parse_size, "2M" if entry.get("size") is None else entry["size"], f"{where}.size"),
         mode=int(mode, 8),
-        uid=user_id(entry.get("owner")),
-        gid=group_id(entry.get("group")),
+        uid=_id(user_id, entry.get("owner"), f"{where}.owner"),
+        gid=_id(group_id, entry.get("group"), f"{where}.group"),
     )
     return MountSpec(mount, checks.choice(entry.get("state"), ("present", "absent"), f"{where}.state") == "present")

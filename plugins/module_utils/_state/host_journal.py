@@ -53,14 +53,14 @@ def _still_stuck(stuck: t.Any, system: System) -> None:
         )
 
 
-def _change(kind: str, target: t.Any, before: t.Any, after: t.Any) -> Change:
+def _change(kind: str, target: t.Any, before: t.Any, after: t.Any, place: int) -> Change:
     if kind == "driver":
-        return Change(kind, target, Binding(*before), Binding(*after))
-    return Change(kind, target, _vfs(*before), _vfs(*after))
+        return Change(kind, target, Binding(*before), Binding(*after), place)
+    return Change(kind, target, _vfs(*before), _vfs(*after), place)
 
 
-def _vfs(count: int, settings: list[t.Any]) -> VfsState:
-    return VfsState(count, tuple(VfSettings(*one) for one in settings))
+def _vfs(count: int, settings: list[t.Any], probing: bool, bare: list[int]) -> VfsState:
+    return VfsState(count, tuple(VfSettings(*one) for one in settings), probing, tuple(bare))
 
 
 class Journal:

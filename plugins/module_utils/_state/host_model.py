@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._host.model import Mount, Pool, VfSettings
+from .._host.model import USERSPACE_DRIVERS, Mount, PciDevice, Pool, VfSettings
 from .checks import PATIENCE
 
 if t.TYPE_CHECKING:
@@ -82,10 +82,13 @@ class HostSpec(t.NamedTuple):
 # The place of each change among all that happens on a host; an application is stopped at 10, attached to at 60.
 _PHASES = {"noiommu": 4, "pages": 5, "arguments": 7, "mount": 8, "vfs": 40, "vf": 45, "driver": 50, "boot": 90}
 _UNBIND, _FEWER_PAGES, _UNMOUNT = 30, 85, 80
+BEFORE_VFS, AFTER_VFS = 35, 46  # for a PF's own driver
 
 
 class Change(t.NamedTuple):
     """One change of the host as a value: ``target`` is ``before`` and shall be ``after``. Its inverse swaps the two.
+
+    ``place``: its phase, where that is not the one of its kind.
 
     kind       target                   before, after
     noiommu    "vfio"                   bool
@@ -102,10 +105,13 @@ class Change(t.NamedTuple):
     target: t.Any
     before: t.Any
     after: t.Any
+    place: int = 0
 
     @property
     def phase(self) -> int:
-        if self.kind == "driver" and not self.after.driver:
+        if self.place:
+            return self.place
+        if self.kind == "driver" and self.before.driver and not self.after.driver:
             return _UNBIND
         if self.kind == "pages" and self.after < self.before:
             return _FEWER_PAGES
@@ -133,7 +139,7 @@ def _mount(change: Change) -> str:
 
 def _driver(change: Change) -> str:
     if not change.after.driver:
-        return f"unbind {change.target} from {change.before.driver}"
+        return f"unbind {change.target} from {change.before.driver or 'its driver'}"
     return f"bind {change.target} to {change.after.driver}"
 
 
@@ -164,3 +170,10 @@ class HostState(t.NamedTuple):
     awaits_boot: bool = False  # whether the running kernel was booted without them
     boot: t.Mapping[str, t.Any] | None = None  # the boot document; None where nobody asks
     noiommu: bool = False  # whether vfio is allowed to go without an IOMMU
+
+
+def right(device: PciDevice, driver: str) -> bool:
+    """Whether a device has the driver that is asked for."""
+    if driver == KERNEL:
+        return bool(device.driver) and device.driver not in USERSPACE_DRIVERS
+    return device.driver == ("" if driver == NONE else driver)

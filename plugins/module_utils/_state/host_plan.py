@@ -10,10 +10,13 @@ import typing as t
 
 from .._errors import HotplugError
 from .._host.model import BIFURCATED_DRIVERS, USERSPACE_DRIVERS, Binding, PciDevice, VfSettings, VfsState
-from .host_model import KERNEL, NONE, Change, HostSpec, HostState
+from .host_model import AFTER_VFS, BEFORE_VFS, KERNEL, NONE, Change, HostSpec, HostState, right
 
 if t.TYPE_CHECKING:
     from .host_model import DeviceSpec, VfsSpec
+
+
+_NO_MAC = "00:00:00:00:00:00"
 
 
 class HostPlan(t.NamedTuple):
@@ -31,9 +34,11 @@ def plan(spec: HostSpec, state: HostState) -> HostPlan:
     of who uses a device, is objections.py's.
     """
     found = _Found(state)
-    for entry, addresses in state.targets:
-        for address in addresses:
-            found.try_(entry, address)
+    for look in (found.vfs, found.driver):  # what makes VFs may stand below what asks something of them
+        for entry, addresses in state.targets:
+            for address in addresses:
+                found.try_(look, entry, address)
+    found.keep()
     if found.refused:
         from .refusals import together
 
@@ -52,13 +57,6 @@ def plan(spec: HostSpec, state: HostState) -> HostPlan:
     return HostPlan(tuple(sorted(changes, key=lambda one: one.phase)), found.wanted, tuple(found.warnings))
 
 
-def right(device: PciDevice, driver: str) -> bool:
-    """Whether a device has the driver that is asked for."""
-    if driver == KERNEL:
-        return bool(device.driver) and device.driver not in USERSPACE_DRIVERS
-    return device.driver == ("" if driver == NONE else driver)
-
-
 class _Found:
     """What a walk over the document's entries has found to do."""
 
@@ -67,19 +65,41 @@ class _Found:
         self.changes: list[Change] = []
         self.wanted: dict[str, str] = {}
         self.asked_by: dict[str, str] = {}
+        self.sized: dict[str, DeviceSpec] = {}
         self.resized: dict[str, VfsState] = {}
+        self.coming: dict[str, PciDevice] = {}  # PFs by the address of a VF that a change makes
+        self.going: dict[str, PciDevice] = {}  # the same of those that are no more afterwards
+        self._keeping: list[tuple[str, str, DeviceSpec]] = []
+        self._telling: dict[str, PciDevice] = {}  # PFs that impose something on a VF
         self.warnings: list[str] = []
         self.refused: list[HotplugError] = []
 
-    def try_(self, entry: DeviceSpec, address: str) -> None:
+    def try_(self, look: t.Callable[[DeviceSpec, str], None], entry: DeviceSpec, address: str) -> None:
         """An entry of the document for one of its devices; what is refused is collected."""
         try:
-            if entry.vfs is not None:
-                self._vfs(entry.vfs, self._device(address), entry)
-            if entry.driver:
-                self._drive(address, entry.driver, entry)
+            look(entry, address)
         except HotplugError as error:
             self.refused.append(error.about(device=address))
+
+    def vfs(self, entry: DeviceSpec, address: str) -> None:
+        if entry.vfs is not None:
+            self._vfs(entry.vfs, self._device(address), entry)
+
+    def driver(self, entry: DeviceSpec, address: str) -> None:
+        if entry.driver:
+            self._drive(address, entry.driver, entry)
+
+    def keep(self) -> None:
+        """What nobody asks otherwise: VFs that go and come have the userspace driver that they had."""
+        for address, driver, entry in self._keeping:
+            if address not in self.wanted:
+                self.try_(lambda entry, address, driver=driver: self._drive(address, driver, entry), entry, address)  # type: ignore[misc]
+        moving = {change.target for change in self.changes if change.kind == "driver"}
+        for address, pf in self._telling.items():
+            if not pf.netdevs and address not in moving:
+                from . import host_refusals
+
+                self.refused.append(host_refusals.no_netdev(pf))
 
     def _device(self, address: str) -> PciDevice:
         device = self.state.devices.get(address)
@@ -98,27 +118,37 @@ class _Found:
         if address in self.asked_by:
             return
         self.asked_by[address] = entry.where
-        if any(address == at for (pf, _index), at in self.state.future.items() if pf in self.resized):
+        if address in self.going:
+            from . import host_refusals
+
+            raise host_refusals.vf_goes(address, self.going[address])
+        if address in self.coming:
+            if entry.noiommu and self.coming[address].iommu_group < 0 and driver == "vfio-pci":
+                self._without_iommu(address)
             self.changes.append(Change("driver", address, Binding(), self._target(address, driver)))
             return
         device = self._device(address)
         if right(device, driver):
             return
-        self._possible(device, driver, entry)
+        self._possible(device, driver)
         if entry.noiommu and device.iommu_group < 0 and driver == "vfio-pci":
             self._without_iommu(address)
         before = _origin(device, self.state)
-        self.changes.append(Change("driver", address, before, self._target(address, driver)))
+        change = Change("driver", address, before, self._target(address, driver))
+        if address in self.resized:
+            # Its driver makes the VFs, and takes them with it.
+            change = change._replace(place=AFTER_VFS if device.vfs else BEFORE_VFS)
+        self.changes.append(change)
 
-    def _possible(self, device: PciDevice, driver: str, entry: DeviceSpec) -> None:
+    def _possible(self, device: PciDevice, driver: str) -> None:
         from . import host_refusals
 
         if device.driver in BIFURCATED_DRIVERS and driver in USERSPACE_DRIVERS:
             raise host_refusals.bifurcated(device)
         if device.is_bridge:
             raise host_refusals.is_bridge(device)
-        goes = entry.vfs is not None and entry.vfs.number == 0
-        if device.vfs and not goes:
+        sized = self.sized.get(device.address)
+        if device.vfs and not (sized and sized.vfs and sized.vfs.number == 0):
             raise host_refusals.has_vfs(device)
 
     def _without_iommu(self, address: str) -> None:
@@ -149,11 +179,18 @@ class _Found:
         beyond = [one.number for one in asked.vfs if one.number >= count]
         if beyond:
             raise host_refusals.no_such_vf(pf, beyond[0], count)
-        before = self.state.vfs.get(pf.address) or VfsState(len(pf.vfs))
+        twin = self.sized.setdefault(pf.address, entry)
+        if twin is not entry:
+            if twin.vfs != asked:
+                raise host_refusals.vfs_twice(pf, twin.where, entry.where)
+            return
+        if any(value is not None for one in asked.vfs for value in one.settings):
+            self._telling[pf.address] = pf
+        before = _vfs_origin(pf, self.state)
         if count != len(pf.vfs):
             self._resize(asked, pf, before, count, entry)
         else:
-            self._set(asked, pf, before)
+            self._set(asked, pf, self.state.vfs.get(pf.address) or before)
         own = {one.number: one.driver for one in asked.vfs if one.driver}
         addresses = self.addresses(pf, count)
         for index, address in enumerate(addresses):
@@ -176,12 +213,20 @@ class _Found:
         for one in asked.vfs:
             settings[one.number] = overlaid(settings[one.number], one.settings)
         self.resized[pf.address] = before
-        self.changes.append(Change("vfs", pf.address, before, VfsState(count, tuple(settings))))
-        own = {one.number for one in asked.vfs if one.driver}
-        for index, address in enumerate(self.addresses(pf, min(count, len(pf.vfs)))):
-            driver = self._device(address).driver
-            if driver in USERSPACE_DRIVERS and not asked.driver and index not in own:
-                self._drive(address, driver, entry)
+        own = {one.number: one.driver for one in asked.vfs if one.driver}
+        undriven = []
+        for index, address in enumerate(self.addresses(pf, count)):
+            self.coming[address] = pf
+            driver = own.get(index) or asked.driver
+            if not driver and index < len(pf.vfs):
+                driver = self._device(address).driver or NONE
+                if driver in USERSPACE_DRIVERS:
+                    self._keeping.append((address, driver, entry))
+            if driver == NONE or driver in USERSPACE_DRIVERS:
+                undriven.append(index)
+        self.going.update((address, pf) for address in pf.vfs if address not in self.coming)
+        after = VfsState(count, tuple(settings), before.probing, tuple(undriven))
+        self.changes.append(Change("vfs", pf.address, before, after))
 
     def _set(self, asked: VfsSpec, pf: PciDevice, before: VfsState) -> None:
         for one in asked.vfs:
@@ -198,30 +243,88 @@ def overlaid(below: VfSettings, above: VfSettings) -> VfSettings:
     return below._replace(**{name: new for name, new in above._asdict().items() if new is not None})
 
 
+def _half_done(begun: Change, device: PciDevice) -> bool:
+    """Whether a run that was killed has left a device between two drivers; what has another driver is somebody's."""
+    now = Binding(device.driver, device.override)
+    if device.pf and not now.driver:
+        return True  # it is unbound only to go and come back, and comes without a driver
+    if now in (begun.before, begun.after) or (begun.after == Binding(KERNEL) and right(device, KERNEL)):
+        return False
+    return device.driver in ("", begun.before.driver, begun.after.driver) and not device.is_bridge
+
+
 def _origin(device: PciDevice, state: HostState) -> Binding:
     """What a device goes back to where a change fails: what it had before a run that was killed half-way."""
-    now = Binding(device.driver, device.override)
     for begun in state.half_done:
-        if begun.kind == "driver" and begun.target == device.address and now not in (begun.before, begun.after):
+        if begun.kind == "driver" and begun.target == device.address and _half_done(begun, device):
             return t.cast(Binding, begun.before)
-    return now
+    return Binding(device.driver, device.override)
+
+
+def _vfs_half_done(begun: Change, has: VfsState) -> bool:
+    return not any(_is_like(has, one) for one in (begun.before, begun.after))
+
+
+def _is_like(has: VfsState, wanted: VfsState) -> bool:
+    """What was left out, what a driver does not tell, and an address that was never given can be anything."""
+    told = [pair for one, its in zip(has.settings, wanted.settings) for pair in zip(one, its)]
+    same = all(old is None or new in (None, old, _NO_MAC) for old, new in told)
+    return same and (has.number, has.probing) == (wanted.number, wanted.probing)
+
+
+def _vfs_origin(pf: PciDevice, state: HostState) -> VfsState:
+    """The same for the VFs of a PF."""
+    has: VfsState = state.vfs.get(pf.address) or VfsState(len(pf.vfs))
+    bare = (index for index, vf in enumerate(pf.vfs) if vf in state.devices and not state.devices[vf].driver)
+    has = has._replace(bare=tuple(bare))
+    for begun in state.half_done:
+        if begun.kind == "vfs" and begun.target == pf.address and _vfs_half_done(begun, has):
+            return t.cast(VfsState, begun.before)
+    return has
 
 
 def _repairs(found: _Found, state: HostState) -> list[Change]:
-    """What a run that was killed had begun is taken back, where the document does not ask for something anyway."""
+    """What a run that was killed had begun is taken back, where the document does not ask for something anyway.
+
+    It goes back there whatever happens to this run, so that both ends of such a change are the same.
+    """
     repairs = []
+    coming = set(found.coming)
+    remade: set[str] = set()
     for begun in state.half_done:
-        if begun.kind == "driver" and begun.target in state.devices and begun.target not in found.wanted:
-            device = state.devices[begun.target]
-            now = Binding(device.driver, device.override)
-            if now not in (begun.before, begun.after) and begun.before.driver and not device.is_bridge:
-                # It goes back there, whatever happens to this run.
+        has = state.vfs.get(begun.target) if begun.kind == "vfs" else None
+        if has is None or begun.target in found.resized:
+            continue
+        if not _vfs_half_done(begun, has):
+            if has.number and _is_like(has, begun.after) and _unprobed(begun.target, found, state):
+                repairs.append(begun._replace(before=has, after=has))
+            continue
+        goal = has._replace(probing=begun.before.probing) if _asked(begun.target, state) else begun.before
+        if goal != has:
+            repairs.append(begun._replace(before=goal, after=goal))
+        if goal.number != has.number:
+            remade.add(begun.target)
+            coming.update(at for (pf, index), at in state.future.items() if pf == begun.target and index < goal.number)
+    for begun in state.half_done:
+        if begun.kind != "driver" or begun.target in found.wanted or begun.target in (one.target for one in repairs):
+            continue
+        device = state.devices.get(begun.target)
+        if begun.target in coming:
+            if begun.before.driver:
                 repairs.append(begun._replace(after=begun.before))
-        if begun.kind == "vfs" and begun.target in state.vfs and begun.target not in found.resized:
-            has = state.vfs[begun.target]
-            if has.number not in (begun.before.number, begun.after.number) and not _asked(begun.target, state):
-                repairs.append(begun._replace(before=has, after=begun.before))
+        elif device is not None and device.pf not in remade and _half_done(begun, device):
+            # A VF that had just come had no driver, and was to have one.
+            end = begun.after if device.pf and not begun.before.driver else begun.before
+            if end != Binding(device.driver, device.override):
+                repairs.append(begun._replace(before=end, after=end))
     return repairs
+
+
+def _unprobed(pf: str, found: _Found, state: HostState) -> bool:
+    """Whether a PF has VFs that nobody has given to a driver yet, and nobody is going to."""
+    named = {*found.wanted, *(begun.target for begun in state.half_done if begun.kind == "driver")}
+    vfs = [state.devices[one] for one in state.devices[pf].vfs if one in state.devices and one not in named]
+    return state.vfs[pf].probing and any(not one.driver and not one.override for one in vfs)
 
 
 def _asked(pf: str, state: HostState) -> bool:

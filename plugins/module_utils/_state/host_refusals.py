@@ -90,6 +90,34 @@ def no_such_vf(device: PciDevice, index: int, count: int) -> HotplugError:
     )
 
 
+def vf_goes(address: str, pf: PciDevice) -> HotplugError:
+    return HotplugError(
+        "vf_count",
+        f"device '{address}' is a VF of '{pf.address}' that the document takes away: it is to have fewer of them",
+        way_out="Raise count, or leave that VF out.",
+        device=address,
+    )
+
+
+def vfs_twice(device: PciDevice, where: str, there: str) -> HotplugError:
+    return HotplugError(
+        "given_twice",
+        f"the VFs of device '{device.address}' are given by {where} and otherwise by {there}",
+        way_out="Say all of a PF's VFs in one entry.",
+        device=device.address,
+    )
+
+
+def no_netdev(device: PciDevice) -> HotplugError:
+    where = "in another network namespace" if device.netdevs_elsewhere else "not there"
+    return HotplugError(
+        "vf_setting",
+        f"the netdev of the PF '{device.address}' is {where}: its VFs cannot be told mac, vlan, trust or spoofchk",
+        way_out="Leave the PF on its kernel driver, in the host's own namespace.",
+        device=device.address,
+    )
+
+
 def active(address: str, reasons: t.Sequence[str]) -> HotplugError:
     return HotplugError(
         "active",

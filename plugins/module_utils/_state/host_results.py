@@ -8,63 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
-from .._host.model import Mount, PciDevice, Pool, VfSettings
-from .host_model import Change, HostState
-from .host_plan import overlaid
+from .._host.model import VfSettings
+from .host_rows import mount_result, pool_result, vf_result
 
 if t.TYPE_CHECKING:
-    from .host_work import HostWork
-
-
-def device_result(device: PciDevice) -> dict[str, t.Any]:
-    """A device as modules return it: what its own files tell."""
-    return {
-        "address": device.address,
-        "vendor": device.vendor,
-        "device": device.device,
-        "subvendor": device.subvendor or None,
-        "subdevice": device.subdevice or None,
-        "class": device.class_code,
-        "driver": device.driver or None,
-        "override": device.override or None,
-        "numa_node": device.numa_node,
-        "iommu_group": None if device.iommu_group < 0 else device.iommu_group,
-        "netdevs": list(device.netdevs),
-        "pf": device.pf or None,
-        "vf_index": None if device.vf_index < 0 else device.vf_index,
-        "max_vfs": device.max_vfs,
-        "vfs": list(device.vfs),
-        "slot": device.slot or None,
-    }
-
-
-def pool_result(pool: Pool) -> dict[str, t.Any]:
-    from .._host.hugepages import size_text
-
-    return {
-        "size": size_text(pool.size),
-        "size_kib": pool.size,
-        "node": pool.node,
-        "count": pool.total,
-        "free": pool.free,
-        "surplus": pool.surplus,
-    }
-
-
-def mount_result(mount: Mount) -> dict[str, t.Any]:
-    from .._host.hugepages import size_text
-
-    return {
-        "path": mount.path,
-        "size": size_text(mount.size),
-        "mode": f"{mount.mode:04o}",
-        "uid": mount.uid,
-        "gid": mount.gid,
-    }
-
-
-def vf_result(settings: VfSettings) -> dict[str, t.Any]:
-    return dict(settings._asdict())
+    from .host_model import Change, HostState
 
 
 _NAMES = {
@@ -130,7 +78,8 @@ def view(state: HostState) -> dict[str, t.Any]:
     """A host as a difference shows it."""
     shown: dict[str, t.Any] = {}
     named = {address for _entry, addresses in state.targets for address in addresses}
-    named |= {vf for pf in state.vfs for vf in state.devices[pf].vfs if pf in state.devices}
+    named |= {vf for pf in state.vfs for vf in state.devices[pf].vfs} | {*state.vfs}
+    named |= {change.target for change in state.half_done}
     devices = {
         address: {"driver": state.devices[address].driver or None} for address in named if address in state.devices
     }
@@ -152,6 +101,8 @@ def view(state: HostState) -> dict[str, t.Any]:
 
 def predict(state: HostState, changes: t.Iterable[Change]) -> dict[str, t.Any]:
     """What ``view`` will be after the changes."""
+    from .host_plan import overlaid
+
     devices = dict(state.devices)
     pools = {(one.size, one.node): one for one in state.pools}
     mounts = {one.path: one for one in state.mounts}
@@ -188,33 +139,3 @@ def predict(state: HostState, changes: t.Iterable[Change]) -> dict[str, t.Any]:
         if address not in devices and driver:
             shown.setdefault("devices", {})[address] = {"driver": driver}
     return shown
-
-
-def result(work: HostWork, *, predicted: bool) -> dict[str, t.Any]:
-    """What the engine returns of a host."""
-    after = work.after
-    named = {address for _entry, addresses in after.targets for address in addresses}
-    named |= {vf for pf in after.vfs if pf in after.devices for vf in after.devices[pf].vfs}
-    found: dict[str, t.Any] = {
-        "devices": [device_result(after.devices[one]) for one in sorted(named) if one in after.devices],
-        "actions": [action(change) for change in work.changes],
-        "diff": {"before": {}, "after": {}},
-        "reboot_required": False,
-    }
-    for row in found["devices"]:
-        if row["address"] in after.vfs:
-            row["vf_settings"] = [vf_result(one) for one in after.vfs[row["address"]].settings]
-    if work.changes:
-        last = predict(work.before, work.changes) if predicted else view(after)
-        found["diff"] = {"before": view(work.before), "after": last}
-    asked = work.spec.hugepages
-    if asked is not None:
-        found["hugepages"] = {
-            "pages": [pool_result(one) for one in after.pools],
-            "mounts": [mount_result(one) for one in after.mounts],
-        }
-        if asked.boot is not None:
-            from .._host import kernel_args
-
-            found["reboot_required"] = kernel_args.reboot_required(work.system, "hugepages")
-    return found

@@ -12,12 +12,12 @@ import typing as t
 from .._errors import HotplugError
 from .._host import pci
 from .._system import System
-from .host_model import Change, DeviceSpec, HostSpec, HostState
-from .host_plan import HostPlan, plan
+from .host_model import Change, DeviceSpec, HostSpec, HostState, right
 
 if t.TYPE_CHECKING:
     from .._system import Directory
     from .host_acts import HostActs
+    from .host_plan import HostPlan
     from .work import AppWork
 
 HOME = "host"
@@ -61,7 +61,11 @@ class HostWork:
 
         ``works``: the document's applications; what they hold they let go in the same run.
         """
-        planned: HostPlan = plan(self.spec, self.before)
+        if not works and settled(self.spec, self.before):
+            return ()
+        from .host_plan import plan
+
+        planned = plan(self.spec, self.before)
         self.changes = planned.changes
         self.warnings = list(planned.warnings)
         if any(work.spec.ports for work in works):
@@ -94,7 +98,7 @@ class HostWork:
 
     def result(self, *, predicted: bool) -> dict[str, t.Any]:
         """What modules return of it; ``predicted``: the difference tells what the changes would do."""
-        from .host_results import result
+        from .host_rows import result
 
         return result(self, predicted=predicted)
 
@@ -102,6 +106,21 @@ class HostWork:
         for resource in reversed(self._closing):
             resource.close()
         self._closing.clear()
+
+
+def settled(spec: HostSpec, state: HostState) -> bool:
+    """Whether each device is named once, has the driver that it shall have, and nothing else is asked: no plan then."""
+    if spec.hugepages is not None or state.half_done:
+        return False
+    named = [address for _entry, addresses in state.targets for address in addresses]
+    if len(set(named)) != len(named) or any(one not in state.devices for one in named):
+        return False
+    return all(
+        entry.vfs is None
+        and entry.persistent is None
+        and all(right(state.devices[one], entry.driver) for one in addresses if entry.driver)
+        for entry, addresses in state.targets
+    )
 
 
 def _no_contradiction(planned: HostPlan, works: t.Sequence[AppWork]) -> None:
@@ -124,6 +143,7 @@ class _Look:
         self._system = system
         self._home = home
         self._devices: dict[str, t.Any] = {}
+        self._slots: dict[str, str] | None = None
 
     def state(self) -> HostState:
         spec = self._spec
@@ -140,7 +160,7 @@ class _Look:
                 self._device(vf)
         state = HostState(self._devices, targets, known=known, half_done=half_done)
         if pfs:
-            state = state._replace(vfs=self._vfs(pfs), future=self._future(targets))
+            state = state._replace(vfs=self._vfs(pfs), future=self._future(targets, half_done))
         if any(entry.noiommu for entry in spec.devices):
             state = state._replace(noiommu=self._noiommu())
         if spec.hugepages is not None:
@@ -152,7 +172,7 @@ class _Look:
         return state
 
     def _half_done(self) -> tuple[Change, ...]:
-        if self._home is None:
+        if self._home is None or "journal.json" not in self._home.names():
             return ()
         from .host_journal import begun
 
@@ -188,7 +208,9 @@ class _Look:
 
     def _device(self, address: str) -> None:
         if address not in self._devices:
-            device = pci.read(self._system, address)
+            if self._slots is None:
+                self._slots = pci.slots_of(self._system)
+            device = pci.read(self._system, address, self._slots)
             if device is not None:
                 self._devices[address] = device
 
@@ -197,15 +219,16 @@ class _Look:
 
         return {pf: sriov.observe(self._system, self._devices[pf]) for pf in dict.fromkeys(pfs)}
 
-    def _future(self, targets: t.Any) -> dict[tuple[str, int], str]:
+    def _future(self, targets: t.Any, half_done: t.Sequence[Change]) -> dict[tuple[str, int], str]:
         from .._host import selectors
 
+        asked = [(pf, entry.vfs.number) for entry, found in targets if entry.vfs and entry.vfs.number for pf in found]
+        asked += [(change.target, change.before.number) for change in half_done if change.kind == "vfs"]
         return {
             (pf, index): selectors.future_vf(self._system, pf, index)
-            for entry, found in targets
-            for pf in (found if entry.vfs and entry.vfs.number else ())
+            for pf, number in asked
             if pf in self._devices
-            for index in range(min(entry.vfs.number, self._devices[pf].max_vfs))
+            for index in range(min(number, self._devices[pf].max_vfs))
         }
 
     def _noiommu(self) -> bool:

@@ -30,6 +30,9 @@ class Evidence(t.NamedTuple):
     leaving: frozenset[str] = frozenset()
     holders: t.Mapping[str, tuple[Holder, ...]] = {}
     active: t.Mapping[str, tuple[str, ...]] = {}
+    careless: frozenset[str] = frozenset()  # devices that may go without an IOMMU
+    coming: t.Mapping[str, PciDevice] = {}  # PFs, by the address of a VF that is not there yet
+    altered: frozenset[str] = frozenset()  # VFs whose PF shall impose something else
     iommu: str = ""  # what to do so that there is one
     noiommu_missing: bool = False  # vfio goes with an IOMMU only
     drivers: t.Mapping[str, HotplugError] = {}  # those that cannot be had, and why
@@ -38,20 +41,34 @@ class Evidence(t.NamedTuple):
     def of(cls, changes: t.Sequence[Change], state: HostState, system: System) -> Evidence:
         moves = [change for change in changes if change.kind == "driver"]
         leaving = frozenset(move.target for move in moves if move.before.driver and _moves(move))
-        if not moves:
+        altered = frozenset(_vf(change, state) for change in changes if change.kind == "vf")
+        if not moves and not altered:
             return cls(state.devices)
         inventory = pci.inventory(system)
-        networked = [inventory[one] for one in sorted(leaving) if one in inventory and _kernels(inventory[one])]
+        touched = sorted(leaving | altered)
+        networked = [inventory[one] for one in touched if one in inventory and _kernels(inventory[one])]
+        careless = {one for entry, found in state.targets if entry.noiommu for one in found}
+        coming = {at: inventory[pf] for (pf, _index), at in state.future.items() if pf in inventory}
+        own = {one for pf in careless & {*inventory} for one in inventory[pf].vfs}
         targets = sorted({move.after.driver for move in moves} - {"", KERNEL})
         return cls(
             inventory=inventory,
             leaving=leaving,
+            careless=frozenset(careless | own | {at for at, pf in coming.items() if pf.address in careless}),
+            coming={at: pf for at, pf in coming.items() if at not in inventory},
+            altered=altered,
             holders=holders.holders(system, inventory, sorted(leaving)),
             active=_active(networked, system),
             iommu=iommu.missing_argument(system) if "vfio-pci" in targets else "",
             noiommu_missing=any(change.kind == "noiommu" for change in changes) and iommu.noiommu_missing(system),
             drivers={one: why for one in targets for why in [drivers.unavailable(system, one)] if why is not None},
         )
+
+
+def _vf(change: Change, state: HostState) -> str:
+    """The address of the VF that a setting is for."""
+    pf, index = change.target
+    return str(state.devices[pf].vfs[index])
 
 
 def _moves(move: Change) -> bool:
@@ -76,8 +93,7 @@ def object_to(changes: t.Sequence[Change], evidence: Evidence, spec: HostSpec, w
     """Raise HotplugError for all changes that must not be; a pure function of what it is given."""
     refused: list[HotplugError] = []
     arriving = {change.target: change.after.driver for change in changes if change.kind == "driver"}
-    careless = any(entry.noiommu for entry in spec.devices)
-    for address in sorted(evidence.leaving):
+    for address in sorted(evidence.leaving | evidence.altered):
         if evidence.active.get(address) and address not in spec.allow_active:
             refused.append(host_refusals.active(address, evidence.active[address]))
         using = _others(address, evidence, works)
@@ -85,23 +101,29 @@ def object_to(changes: t.Sequence[Change], evidence: Evidence, spec: HostSpec, w
             refused.append(host_refusals.in_use(address, using))
     for address, driver in arriving.items():
         device = evidence.inventory.get(address)
+        pf = evidence.coming.get(address)
         if driver in evidence.drivers:
             refused.append(evidence.drivers[driver].about(device=address))
         elif driver == "vfio-pci" and device is not None:
-            refused += _isolation(device, arriving, evidence, careless=careless)
+            refused += _isolation(device, arriving, evidence)
+        elif driver == "vfio-pci" and pf is not None and pf.iommu_group < 0:
+            refused += _exposed(address, evidence)
     if refused:
         raise together(refused, "")
 
 
-def _isolation(
-    device: PciDevice, arriving: t.Mapping[str, str], evidence: Evidence, *, careless: bool
-) -> list[HotplugError]:
-    if device.iommu_group < 0 and careless:
-        return [host_refusals.no_noiommu(device.address)] if evidence.noiommu_missing else []
+def _isolation(device: PciDevice, arriving: t.Mapping[str, str], evidence: Evidence) -> list[HotplugError]:
     if device.iommu_group < 0:
-        return [host_refusals.no_iommu(device.address, evidence.iommu)]
+        return _exposed(device.address, evidence)
     members = iommu.not_viable(device.address, evidence.inventory, arriving)
     return [host_refusals.not_viable(device.address, device.iommu_group, members)] if members else []
+
+
+def _exposed(address: str, evidence: Evidence) -> list[HotplugError]:
+    """What is to be said of a device without an IOMMU group that is to go to vfio."""
+    if address not in evidence.careless:
+        return [host_refusals.no_iommu(address, evidence.iommu)]
+    return [host_refusals.no_noiommu(address)] if evidence.noiommu_missing else []
 
 
 def _others(address: str, evidence: Evidence, works: t.Sequence[AppWork]) -> list[Holder]:

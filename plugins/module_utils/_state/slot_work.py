@@ -18,6 +18,8 @@ from .._system import System
 from . import checks, host_refusals
 from .refusals import together
 
+# What has a bridge goes with it.
+_OF_BRIDGES = ("pcieport", "shpchp")
 _STATES = ("present", "absent", "on", "off")
 _OPPOSITE = {"remove": "rescan", "rescan": "remove", "on": "off", "off": "on"}
 
@@ -128,9 +130,10 @@ def _switch(name: str, on: bool, known: t.Mapping[str, slots.Slot], system: Syst
 
 def _held(addresses: t.Sequence[str], system: System) -> None:
     """A device goes only when nothing drives it, and so no application has it and no netdev hangs on it."""
-    for address in addresses:
+    behind = [one for one in system.names(pci.DEVICES) if slots.is_behind(system, one, addresses)]
+    for address in [*addresses, *behind]:
         driver = slots.driver(system, address)
-        if driver:
+        if driver and not (address in behind and driver in _OF_BRIDGES):
             raise HotplugError(
                 "driver_holds",
                 f"device '{address}' is held by driver {driver}",
