@@ -9,9 +9,12 @@ from __future__ import annotations
 import binascii
 import os
 import stat
+import typing as t
 
-from .._apps.app import App
 from .._system import Directory
+
+if t.TYPE_CHECKING:
+    from .._apps.app import App
 
 
 def key(app: App) -> str:

@@ -13,7 +13,7 @@ from .._host import holders, iommu, lockout, memory, pci
 from .._host.model import BIFURCATED_DRIVERS, USERSPACE_DRIVERS, PciDevice
 from .._host.netlink import Netlink
 from .._system import System
-from .host_results import device_result, mount_result, pool_result
+from .host_rows import device_result, mount_result, pool_result
 
 # Classes of devices that DPDK has drivers for (pci.ids): network, encryption, accelerators, and Intel's 0b40 (QAT).
 _CLASSES = ("02", "10", "12", "0b40", "0880")
