@@ -588,9 +588,6 @@ class Network:
     def links_elsewhere(self) -> list[Link]:
         return self.elsewhere
 
-    def links_elsewhere(self) -> list[Link]:
-        return []
-
     def addresses(self) -> list[Address]:
         return self.address_list
 
