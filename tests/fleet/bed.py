@@ -55,7 +55,7 @@ class Pmd:
         self._facts = facts
 
     def ports(self) -> dict[str, dict[str, Any]]:
-        """By name, as /ethdev/info tells them."""
+        """By name, as /ethdev/info tells them, with what /ethdev/stats tells under ``stats``."""
         found: dict[str, dict[str, Any]] = self._bed.inside("ports", socket=self._facts["socket"])
         return found
 
@@ -272,11 +272,22 @@ class Bed:
         options: Sequence[str] = ("--total-num-mbufs=4096", "--nb-cores=1"),
     ) -> Pmd:
         """Start one with hugepages and vfio; it takes what is in ``allow`` at its start (nothing is at ff:00.0)."""
-        pages = memory // 2 + 16
-        self.converge({"hugepages": {"pages": [{"size": "2M", "count": pages, "node": node} for node in (0, 1)]}})
+        self._memory(memory)
         words = [word for one in allow for word in ("-a", one)]
         given = {"prefix": prefix, "vdevs": vdevs, "huge": True, "memory": memory, "options": options}
         return Pmd(self, self.inside("testpmd", **given, extra=[*words, *extra]))
+
+    def served(self, prefix: str = "web", *, memory: int = 128) -> Pmd:
+        """Start one whose console dpdk-hotplug serves, so that the adapter testpmd reaches it."""
+        self._memory(memory)
+        eal = [f"--file-prefix={prefix}", "-l", "0,1", "-a", "0000:ff:00.0", "-m", str(memory)]
+        argv = [*eal, "--", "-i", "-a", "--total-num-mbufs=4096", "--nb-cores=1"]
+        return Pmd(self, self.inside("served", prefix=prefix, argv=argv))
+
+    def _memory(self, megabytes: int) -> None:
+        """As many hugepages on each node: testpmd has buffers on both."""
+        pages = [{"size": "2M", "count": megabytes // 2 + 16, "node": node} for node in (0, 1)]
+        self.converge({"hugepages": {"pages": pages}})
 
     def until(self, true: Any, what: str, limit: float = 60.0) -> Any:
         """Ask again until something is true, and return it."""

@@ -10,7 +10,9 @@ restore before          the guest as the snapshot has it; answers what still dif
 write writes look       [[path, text], ...] one after the other; of each the errno, and the drivers of ``look`` then
 testpmd ...             starts one, see releases.py; answers once its prompt is there
 type directory lines pattern limit     types lines at its console, and answers what it printed up to the pattern
-ports socket            its ports, by telemetry
+served prefix argv      starts a testpmd whose console dpdk-hotplug serves
+ports socket            its ports, by telemetry, with their counters
+frames netdev number    sends broadcasts from a netdev of the kernel
 stop pid                ends it
 
 Standard library only, beside releases.py.
@@ -24,6 +26,7 @@ import os
 import re
 import shutil
 import signal
+import socket as socket_
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -292,14 +295,42 @@ def type_(log: str, stdin: str, lines: Sequence[str], pattern: str, limit: float
     return found
 
 
+def served(prefix: str, argv: Sequence[str]) -> dict[str, Any]:
+    command = ["dpdk-hotplug", "console", "--prefix", prefix, "--", "dpdk-testpmd", *argv]
+    log, place = Path(f"/run/served-{prefix}.log"), f"/run/dpdk/{prefix}/dpdk_telemetry.v2"
+    with open(log, "wb") as out:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+
+    def pid() -> int:
+        if child.poll() is not None:
+            raise RuntimeError(f"it ended with {child.returncode}: {log.read_text(errors='replace')[-3000:]}")
+        running = [pid for pid, name in _programs() if name == "dpdk-testpmd"]
+        return running[0] if running and os.path.exists(place) and "testpmd>" in log.read_text(errors="replace") else 0
+
+    found: int = wait_until(pid, "testpmd to start", _PATIENCE)
+    return {"pid": found, "prefix": prefix, "log": str(log), "stdin": "", "socket": place}
+
+
 def ports(socket: str) -> dict[str, Any]:
     """Every port by its name."""
     found = {}
     for port_id in range(32):
         info = query(socket, f"/ethdev/info,{port_id}")
         if info:
-            found[info["name"]] = {**info, "port_id": port_id}
+            stats = query(socket, f"/ethdev/stats,{port_id}")
+            found[info["name"]] = {**info, "port_id": port_id, "stats": stats}
     return found
+
+
+def frames(netdev: str, number: int) -> None:
+    """Of a protocol number for experiments (IEEE Std 802, 88b5)."""
+    _ip("link", "set", netdev, "up")
+    wait_until(lambda: _text(NETDEVS / netdev / "carrier") == "1", f"the carrier of {netdev}", _PATIENCE)
+    with socket_.socket(socket_.AF_PACKET, socket_.SOCK_RAW) as link:
+        link.bind((netdev, 0))
+        mac = bytes.fromhex(_text(NETDEVS / netdev / "address").replace(":", ""))
+        for one in range(number):
+            link.send(b"\xff" * 6 + mac + b"\x88\xb5" + one.to_bytes(2, "big") + bytes(44))
 
 
 def stop(pid: int, number: int = signal.SIGTERM) -> bool:
@@ -321,7 +352,9 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "write": write,
     "testpmd": testpmd,
     "type": type_,
+    "served": served,
     "ports": ports,
+    "frames": frames,
     "stop": stop,
 }
 

@@ -55,7 +55,7 @@ def converge(
         steps: list[tuple[AnyStep, Work]] = []
         if host is not None:
             steps += [(change, host) for change in host.plan(works)]
-            leaving = host.leaving
+            leaving = sorted(host.leaving)  # a plan is the same each time
         plans = [work.plan(leaving) for work in works]
         for work, plan in zip(works, plans):
             steps += [(step, work) for step in plan.steps]
