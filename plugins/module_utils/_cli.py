@@ -17,7 +17,7 @@ import sys
 import typing as t
 
 from ._errors import HotplugError
-from ._outcome import DONE, EXIT_CODES, INTERRUPTED, REFUSED, exit_code, failure, internal
+from ._outcome import DONE, EXIT_CODES, FAILED, INTERRUPTED, REFUSED, exit_code, failure, internal
 from ._state.app_document import ADAPTERS, CHANNELS
 from ._tables import paragraph, printable, table, width
 
@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_detach(commands)
     _add_converge(commands)
     _add_boot(commands)
+    _add_status(commands)
+    _add_reconcile(commands)
     _add_watch(commands)
     _add_console(commands)
     return parser
@@ -250,6 +252,16 @@ def _add_converge(commands: t.Any) -> None:
 def _add_boot(commands: t.Any) -> None:
     text = "apply what is to persist, as the unit dpdk-hotplug-host.service does at boot"
     _command(commands, "boot", _boot, text, "")
+
+
+def _add_status(commands: t.Any) -> None:
+    text = "tell what of the persistent state holds, what does not and why, and what was last done about it"
+    _add_json(_command(commands, "status", _status, text, "", " --json"))
+
+
+def _add_reconcile(commands: t.Any) -> None:
+    text = "keep the host in its persistent state, as the unit dpdk-hotplug-reconciler.service does"
+    _command(commands, "reconcile", _reconcile, text, "")
 
 
 def _add_watch(commands: t.Any) -> None:
@@ -477,6 +489,25 @@ def _boot(_given: argparse.Namespace) -> int:
     return boot(System(), converge, lambda line: _complain([f"{_PROGRAM}: {line}"]))
 
 
+def _status(given: argparse.Namespace) -> int:
+    from ._host_text import status_text
+    from ._state.engine import converge
+    from ._state.status import status
+
+    found = status(converge)
+    if given.json:
+        _print_json(found)
+    else:
+        _print(status_text(found, width()))
+    return DONE if found["holds"] else FAILED
+
+
+def _reconcile(_given: argparse.Namespace) -> int:
+    from ._state.reconciler import serve
+
+    return serve()
+
+
 def _apply(desired: t.Any, given: argparse.Namespace) -> int:
     from ._state.engine import converge
 
@@ -495,7 +526,7 @@ def _progress() -> t.Callable[[str], None] | None:
     return lambda text: _complain([f"... {text}"])
 
 
-_DID = {"attach": "attached", "detach": "detached", "start": "started", "stop": "stopped"}
+_DID = {"attach": "attached", "detach": "detached", "start": "started", "stop": "stopped", "drain": "drained"}
 
 
 def result_text(result: Json, *, check: bool, diff: bool) -> list[str]:

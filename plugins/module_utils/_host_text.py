@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import time
 import typing as t
 
-from ._tables import printable, table
+from ._tables import paragraph, printable, table
 
 Json = t.Mapping[str, t.Any]
 
@@ -72,3 +73,27 @@ def _shown(value: t.Any) -> str:
 def _diff_text(diff: Json) -> list[str]:
     before, after = (json.dumps(diff[side], indent=1, sort_keys=True).splitlines() for side in ("before", "after"))
     return [printable(line) for line in difflib.unified_diff(before, after, "host before", "host after", lineterm="")]
+
+
+def status_text(status: Json, columns: int) -> list[str]:
+    """What holds of the persistent state, a line a part, and below it what does not."""
+    if not status["parts"]:
+        return ["Nothing is to persist."]
+    header = ("PART", "KIND", "STATE", "LAST ACTED")
+    rows = [(one["name"] or "-", one["kind"], one["state"], _ago(one["acted"])) for one in status["parts"]]
+    lines = table(header, rows, columns)
+    for one in status["parts"]:
+        todo = [f"to do: {act['action'].replace('_', ' ')} {_target(act)}" for act in one["todo"]]
+        for text in [one["message"], *todo]:
+            lines += paragraph(f"{one['name'] or '-'}: {text}", columns) if text else []
+    if not status["running"]:
+        lines += ["", "No reconciler runs; see the role dpdk.hotplug.reconciler."]
+    return lines
+
+
+def _target(act: Json) -> str:
+    return str(act.get("devargs") or act.get("device") or act.get("path") or act.get("target") or "")
+
+
+def _ago(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds)) if seconds else "-"

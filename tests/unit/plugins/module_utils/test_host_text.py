@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _cli, _helper
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host_text import devices_text, result_text
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host_text import devices_text, result_text, status_text
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import host_info, slot_work
 
 DEVICE: dict[str, t.Any] = {
@@ -121,3 +121,21 @@ def test_requests_about_the_host(looked: list[dict[str, t.Any]], monkeypatch: py
         with pytest.raises(HotplugError) as caught:
             _helper._answer(dict(wrong))
         assert caught.value.reason == "bad_request"
+
+
+def test_status_in_words() -> None:
+    rows = [
+        {"name": "0000:01:00.0", "kind": "device", "state": "differs", "acted": 0.0, "message": ""},
+        {"name": "web", "kind": "app", "state": "failed", "acted": 1700000000.0, "message": "no way\x1b"},
+    ]
+    todo = [[{"action": "bind", "device": "0000:01:00.0"}], []]
+    found = {"running": False, "parts": [{**row, "todo": acts} for row, acts in zip(rows, todo)]}
+    lines = status_text(found, 100)
+    assert [line.split() for line in lines[:3]] == [
+        ["PART", "KIND", "STATE", "LAST", "ACTED"],
+        ["0000:01:00.0", "device", "differs", "-"],
+        ["web", "app", "failed", "2023-11-14", "22:13:20", "UTC"],
+    ]
+    assert lines[3:5] == ["0000:01:00.0: to do: bind 0000:01:00.0", "web: no way\\x1b"]
+    assert "No reconciler runs" in lines[-1]
+    assert status_text({"running": True, "parts": []}, 100) == ["Nothing is to persist."]

@@ -1,0 +1,306 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import signal
+import threading
+import time
+import typing as t
+
+from .. import _journald
+from .._errors import HotplugError
+from .._host import persistence
+from .._host.events import Directories, Uevents
+from .._outcome import BAD_INPUT, exit_code, internal
+from .._system import System
+
+Json = dict[str, t.Any]
+Converge = t.Callable[..., Json]
+
+# Seconds from a failure to the next try, doubled each time up to the last; then it waits for something to happen.
+_FIRST_PAUSE, _LAST_PAUSE, _MOST_TRIES = 0.02, 60.0, 16
+# Seconds in which an application that shows signs of life may become one that can be reached.
+_STARTING = 10.0
+# Seconds that cards which come together are waited for.
+_TOGETHER = 0.2
+_RUN = "/run"
+
+
+class Part:
+    """An entry of the boot document, by itself: one that fails keeps no other."""
+
+    def __init__(self, kind: str, name: str, document: Json) -> None:
+        self.kind = kind
+        self.name = name
+        self.document = document
+        self.state = "new"  # new, holds, failed, waiting (its application does not run)
+        self.reason = self.message = ""
+        self.since = self.acted = 0.0  # seconds since the epoch
+        self.tries = 0
+        self.due: float | None = 0.0  # by the monotonic clock; None: when something happens
+        self.alive_until = 0.0
+        self.working = self.again = False
+
+    def wake(self, now: float, *, delay: float = 0.0) -> None:
+        """Something has happened that this may depend on."""
+        self.tries, self.due, self.alive_until = 0, now + delay, now + _STARTING
+        self.again = self.working
+
+    def row(self) -> Json:
+        """What ``dpdk-hotplug status`` reads. Times are seconds since the epoch, 0 for never."""
+        names = ("kind", "name", "state", "reason", "message", "since", "acted", "tries")
+        return {name: getattr(self, name) for name in names}
+
+
+def parts(document: t.Mapping[str, t.Any]) -> list[Part]:
+    """The boot document in parts; memory and devices come before the applications that use them."""
+    found = []
+    if document.get("hugepages"):
+        found.append(Part("hugepages", "hugepages", {"hugepages": document["hugepages"]}))
+    for entry in document.get("devices", ()):
+        plain = {name: one for name, one in entry.items() if name != "expect"}
+        found.append(Part("device", str(entry.get("device") or entry.get("select")), {"devices": [plain]}))
+    apps = document.get("apps", ())
+    found += [Part("app", str(one.get("app", "")), {"apps": [{**one, "required": False}]}) for one in apps]
+    return found
+
+
+class Reconciler:
+    """Keeps a host as its boot document says: applied at the start, and when something happens that it depends on.
+
+    That is an application that starts, a card that comes, and the document itself when it is written. Nothing is
+    polled. ``converge``: the engine. ``told``: what becomes of the parts, for a file.
+    """
+
+    def __init__(
+        self, converge: Converge, *, told: t.Callable[[list[Json]], None], system: System | None = None
+    ) -> None:
+        self._converge = converge
+        self._told = told
+        self._system = system or System()
+        self._parts: list[Part] = []
+        self._done: queue.SimpleQueue[tuple[Part, Json | HotplugError]] = queue.SimpleQueue()
+        self._wake_from, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._directories = Directories()
+        self._uevents = Uevents()
+        self._ending = self._reload = False
+
+    def run(self) -> None:
+        """Until stop()."""
+        poll = select.poll()
+        for fd in (self._wake_from, self._directories.fd, self._uevents.fd):
+            poll.register(fd, select.POLLIN)
+        self._load()
+        while not self._ending:
+            self._start_due()
+            poll.poll(self._pause())
+            self._drain()
+            self._looked_at_directories()
+            self._cards()
+            if self._reload:
+                self._reload = False
+                self._load()
+
+    def stop(self) -> None:
+        """End after what is being done. Safe in a signal handler."""
+        self._ending = True
+        self._rouse()
+
+    def reload(self) -> None:
+        """Read the document again, and apply all of it. Safe in a signal handler."""
+        self._reload = True
+        self._rouse()
+
+    def close(self) -> None:
+        for thread in threading.enumerate():
+            if thread.name.startswith("part "):
+                thread.join()
+        self._directories.close()
+        self._uevents.close()
+        os.close(self._wake_from)
+        os.close(self._wake)
+
+    # ---- what happens
+
+    def _load(self) -> None:
+        try:
+            document = persistence.read(self._system)
+        except HotplugError as error:
+            _journald.entry(f"{persistence.PATH}: {error}", _journald.ERROR, reason=error.reason)
+            return
+        before = {(one.kind, one.name): one for one in self._parts}
+        self._parts = []
+        for fresh in parts(document):
+            kept = before.get((fresh.kind, fresh.name))
+            if kept is not None and kept.document == fresh.document:
+                fresh = kept
+            fresh.wake(time.monotonic())
+            self._parts.append(fresh)
+        self._arm()
+        self._tell()
+
+    def _arm(self) -> set[str]:
+        """Watch where applications show, and where the document is; the names of those that have shown since."""
+        for path in (os.path.dirname(persistence.PATH), _RUN):
+            self._directories.watch(self._system.path(path))
+        shown = set()
+        for path in self._bases():
+            full = self._system.path(path)
+            self._directories.watch(full)
+            shown |= {name for name in self._system.names(path) if self._directories.watch(f"{full}/{name}")}
+        return shown
+
+    def _bases(self) -> list[str]:
+        """Where EAL makes the directories of applications: the usual places, and those that the document names."""
+        named = [str(one.document["apps"][0].get("runtime_dir") or "") for one in self._parts if one.kind == "app"]
+        usual = [f"{_RUN}/dpdk", *(f"{_RUN}/{name}/dpdk" for name in self._system.names(_RUN))]
+        return [one for one in dict.fromkeys([*named, *usual]) if one]
+
+    def _looked_at_directories(self) -> None:
+        seen = self._directories.read()
+        if not seen:
+            return
+        document = self._system.path(persistence.PATH)
+        run = self._system.path(_RUN)
+        if any(f"{place}/{name}" == document for place, name in seen):
+            self._load()
+        for place, name in seen:
+            if place == run:
+                self._directories.watch(f"{run}/{name}")
+        # The directory of an application is named by its prefix.
+        names = self._arm() | {part for place, name in seen if place != run for part in (os.path.basename(place), name)}
+        for one in self._parts:
+            if one.kind == "app" and (one.name in names or not one.name):
+                one.wake(time.monotonic())
+
+    def _cards(self) -> None:
+        if self._uevents.read():
+            for one in self._parts:
+                if one.kind != "hugepages":
+                    one.wake(time.monotonic(), delay=_TOGETHER)
+
+    def _rouse(self) -> None:
+        try:
+            os.write(self._wake, b"x")
+        except BlockingIOError:
+            pass
+
+    # ---- what is done about it
+
+    def _pause(self) -> int | None:
+        """Milliseconds until something is due; None where nothing is."""
+        due = [one.due for one in self._parts if one.due is not None and not one.working]
+        return max(0, int((min(due) - time.monotonic()) * 1000) + 1) if due else None
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        # Applications use what comes before them in the document.
+        busy = any(one.working for one in self._parts if one.kind != "app")
+        for one in self._parts:
+            if one.working or one.due is None or one.due > now or (busy and one.kind == "app"):
+                continue
+            one.working, one.again, one.due = True, False, None
+            busy = busy or one.kind != "app"
+            threading.Thread(target=self._work, args=(one,), name=f"part {one.name}", daemon=True).start()
+
+    def _work(self, part: Part) -> None:
+        outcome: Json | HotplugError
+        try:
+            outcome = self._converge({"version": 1, **part.document})
+        except HotplugError as error:
+            outcome = error
+        except Exception as exc:
+            outcome = internal(exc)
+        self._done.put((part, outcome))
+        self._rouse()
+
+    def _drain(self) -> None:
+        try:
+            os.read(self._wake_from, 1 << 12)
+        except BlockingIOError:
+            return
+        while not self._done.empty():
+            part, outcome = self._done.get()
+            part.working = False
+            before = (part.state, part.reason)
+            if isinstance(outcome, HotplugError):
+                self._failed(part, outcome)
+            else:
+                self._held(part, outcome)
+            if (part.state, part.reason) != before:
+                part.since = time.time()
+            if part.again:
+                part.wake(time.monotonic())
+        self._tell()
+
+    def _held(self, part: Part, result: Json) -> None:
+        runs = part.kind != "app" or bool(result["apps"])
+        if result["changed"]:
+            part.acted = time.time()
+            self._say_acts(part, result)
+        part.reason = part.message = ""
+        part.state = "holds" if runs else "waiting"
+        if runs:
+            part.tries, part.due = 0, None
+        elif time.monotonic() < part.alive_until:
+            self._later(part)
+
+    def _failed(self, part: Part, error: HotplugError) -> None:
+        hopeless = exit_code(error) == BAD_INPUT
+        news = (part.state, part.reason) != ("failed", error.reason)
+        part.state, part.reason, part.message = "failed", error.reason, str(error)
+        if not hopeless:
+            self._later(part)
+        starting = part.kind == "app" and time.monotonic() < part.alive_until and part.due is not None
+        if part.due is None or (news and not starting):
+            what = "" if part.due is not None else " (not tried again until something changes)"
+            _journald.entry(
+                f"{part.name}: {error}{what}", _journald.ERROR, part=part.name, kind=part.kind, reason=error.reason
+            )
+
+    def _later(self, part: Part) -> None:
+        part.tries += 1
+        pause = min(_LAST_PAUSE, _FIRST_PAUSE * 2 ** (part.tries - 1))
+        part.due = None if part.tries > _MOST_TRIES else time.monotonic() + pause
+
+    def _say_acts(self, part: Part, result: Json) -> None:
+        acts = [*result.get("host", {}).get("actions", ()), *(act for app in result["apps"] for act in app["actions"])]
+        for act in acts:
+            what = str(act.get("devargs") or act.get("device") or act.get("path") or act.get("target") or part.name)
+            _journald.entry(
+                f"{part.name}: {act['action'].replace('_', ' ')} {what}",
+                part=part.name,
+                kind=part.kind,
+                action=act["action"],
+                device=what,
+            )
+
+    def _tell(self) -> None:
+        self._told([one.row() for one in self._parts])
+        bad = [one.name for one in self._parts if one.state == "failed"]
+        _journald.notify(f"STATUS={len(self._parts)} parts, " + (f"failing: {', '.join(bad)}" if bad else "none fails"))
+
+
+def serve() -> int:
+    """The service: until SIGTERM or SIGINT; SIGHUP applies all again."""
+    from . import status
+    from .engine import converge
+
+    reconciler = Reconciler(converge, told=status.write)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: reconciler.stop())
+    signal.signal(signal.SIGHUP, lambda *_: reconciler.reload())
+    _journald.notify("READY=1")
+    try:
+        reconciler.run()
+    finally:
+        reconciler.close()
+        status.remove()
+    return 0

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is private to the collection dpdk.hotplug: do not use it from outside.
+# It may change without notice.
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import typing as t
+
+from .._errors import HotplugError
+from .._host import files, persistence
+from .._system import System
+from . import home
+from .reconciler import parts
+
+Json = dict[str, t.Any]
+_FILE = "reconciler.json"
+
+
+def write(rows: t.Sequence[Json]) -> None:
+    """What the reconciler knows of its parts, for status(); in the directory that goes with the boot."""
+    system = System()
+    with contextlib.suppress(HotplugError):
+        files.replace(system, f"{home.place()}/{_FILE}", json.dumps({"pid": os.getpid(), "parts": rows}).encode())
+
+
+def remove() -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{home.place()}/{_FILE}")
+
+
+def status(converge: t.Callable[..., Json], *, system: System | None = None) -> Json:
+    """What of the boot document holds now, what does not and why, and what the reconciler last did about it.
+
+    Returns ``running`` (whether there is a reconciler), ``holds`` (whether all does) and ``parts``: for each ``kind``,
+    ``name``, ``state``, ``holds``, ``todo`` (what is to be done), ``reason`` and ``message`` (why it cannot be told),
+    ``acted`` (seconds since the epoch, 0 for never) and ``tries``.
+    """
+    system = system or System()
+    kept = _kept(system)
+    known = {(row["kind"], row["name"]): row for row in kept.get("parts", ())}
+    rows = []
+    for part in parts(persistence.read(system)):
+        last = known.get((part.kind, part.name), {})
+        row: Json = {"kind": part.kind, "name": part.name, "todo": [], "reason": "", "message": ""}
+        try:
+            result = converge({"version": 1, **part.document}, check=True)
+            row["holds"] = not result["changed"]
+            row["state"] = "holds" if row["holds"] else "differs"
+            if part.kind == "app" and not result["apps"]:
+                row["state"] = "waiting"
+            row["todo"] = [*result.get("host", {}).get("actions", ())]
+            row["todo"] += [act for app in result["apps"] for act in app["actions"]]
+        except HotplugError as error:
+            row.update(holds=False, state="failed", reason=error.reason, message=str(error))
+        rows.append({**row, "acted": last.get("acted", 0.0), "tries": last.get("tries", 0)})
+    return {"running": bool(kept), "holds": all(row["holds"] for row in rows), "parts": rows}
+
+
+def _kept(system: System) -> Json:
+    """What the reconciler wrote; empty where none runs."""
+    try:
+        kept = json.loads(system.read(f"{home.place()}/{_FILE}"))
+        return t.cast(Json, kept) if system.process(int(kept["pid"])) else {}
+    except (ValueError, KeyError, TypeError):
+        return {}

@@ -1,0 +1,276 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.dpdk.hotplug.plugins.module_utils import _journald
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host import events
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, reconciler, status
+from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
+
+PATIENCE = 20.0
+APP = {"app": "web", "ports": [{"device": "net_null1"}]}
+CARD = {"device": "0000:01:00.0", "driver": "vfio-pci", "expect": {"vendor": "8086", "device": "10d3"}}
+
+
+def wait(until: t.Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not until():
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.005)
+
+
+class Bed:
+    """A reconciler over a directory that stands for the host, and an engine that does as it is told."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        for name in ("etc/dpdk-hotplug", "run"):
+            (root / name).mkdir(parents=True)
+        self.asked: list[dict[str, t.Any]] = []
+        self.answers: dict[str, t.Any] = {}
+        self.rows: list[dict[str, t.Any]] = []
+        self.log: list[tuple[str, dict[str, str]]] = []
+        monkeypatch.setattr(_journald, "entry", self._entry)
+        self._thread: threading.Thread | None = None
+
+    def _entry(self, message: str, _priority: int = _journald.INFO, **fields: str) -> None:
+        self.log.append((message, fields))
+
+    def write(self, **document: t.Any) -> None:
+        path = self.root / "etc/dpdk-hotplug/host.json"
+        fresh = path.with_name(".host.json.new")
+        fresh.write_text(json.dumps({"version": 1, **document}))
+        fresh.rename(path)
+
+    def converge(self, document: dict[str, t.Any], *, check: bool = False) -> dict[str, t.Any]:
+        self.asked.append(document)
+        key = next(name for name in document if name != "version")
+        answer = self.answers.get(key)
+        if isinstance(answer, list):
+            answer = answer.pop(0) if answer else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer or {"changed": False, "apps": [{"actions": []}] if key == "apps" else []}
+
+    def start(self) -> None:
+        self.reconciler = reconciler.Reconciler(self.converge, told=self._told, system=System(str(self.root)))
+        self._thread = threading.Thread(target=self.reconciler.run)
+        self._thread.start()
+
+    def _told(self, rows: list[dict[str, t.Any]]) -> None:
+        self.rows = rows
+
+    def times(self, key: str) -> int:
+        return sum(key in one for one in self.asked)
+
+    def state(self, name: str) -> str:
+        return next((str(row["state"]) for row in self.rows if row["name"] == name), "")
+
+    def application(self, name: str) -> None:
+        """An application shows, as EAL makes its directory and its socket in there."""
+        place = self.root / "run/dpdk" / name
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "dpdk_telemetry.v2").unlink(missing_ok=True)
+        (place / "dpdk_telemetry.v2").touch()
+
+    def stop(self) -> None:
+        if self._thread:
+            self.reconciler.stop()
+            self._thread.join(PATIENCE)
+            self.reconciler.close()
+
+
+@pytest.fixture
+def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Bed]:
+    made = Bed(tmp_path, monkeypatch)
+    yield made
+    made.stop()
+
+
+def test_all_parts_are_applied_at_the_start_each_by_itself(bed: Bed) -> None:
+    bed.write(hugepages={"pages": [{"size": "2M", "count": 4}]}, devices=[CARD], apps=[APP])
+    bed.answers["devices"] = HotplugError("in_use", "it is in use")
+    bed.start()
+    wait(lambda: bed.state("web") == "holds" and bed.state("0000:01:00.0") == "failed")
+    assert bed.state("hugepages") == "holds"
+    device = next(one["devices"] for one in bed.asked if "devices" in one)
+    assert device == [{"device": "0000:01:00.0", "driver": "vfio-pci"}], (
+        "what is expected of it is no part of a document"
+    )
+    app = next(one["apps"] for one in bed.asked if "apps" in one)
+    assert app == [{**APP, "required": False}]
+
+
+def test_nothing_is_done_while_nothing_happens(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    bed.start()
+    wait(lambda: bed.state("web") == "holds")
+    assert [one.due for one in bed.reconciler._parts] == [None] and bed.reconciler._pause() is None
+
+
+def test_an_application_that_starts_gets_its_ports(bed: Bed) -> None:
+    bed.write(apps=[APP, {"app": "other", "ports": []}])
+    (bed.root / "run/dpdk").mkdir()
+    bed.start()
+    wait(lambda: bed.state("web") == "holds" and bed.state("other") == "holds")
+    before = bed.times("apps")
+    bed.answers["apps"] = {"changed": True, "apps": [{"actions": [{"action": "attach", "devargs": "net_null1"}]}]}
+    bed.application("web")
+    wait(lambda: any(message == "web: attach net_null1" for message, _fields in bed.log))
+    assert all(one["apps"][0]["app"] == "web" for one in bed.asked[before:])
+    fields = next(fields for message, fields in bed.log if message == "web: attach net_null1")
+    assert fields == {"part": "web", "kind": "app", "action": "attach", "device": "net_null1"}
+
+
+def test_directories_that_are_not_there_yet_are_waited_for(bed: Bed) -> None:
+    bed.write(apps=[{**APP, "runtime_dir": ""}])
+    bed.start()
+    wait(lambda: bed.state("web") == "holds")
+    for place in ("run/dpdk", "run/unit/dpdk"):
+        before = bed.times("apps")
+        (bed.root / place / "web").mkdir(parents=True)
+        wait(lambda before=before: bed.times("apps") > before)  # type: ignore[misc]
+
+
+def test_one_that_is_still_starting_is_tried_again_soon(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    not_yet = HotplugError("not_ready", "it is still starting")
+    bed.answers["apps"] = [{"changed": False, "apps": []}, not_yet, not_yet]
+    bed.start()
+    wait(lambda: bed.state("web") == "holds")
+    assert bed.times("apps") == 4 and bed.log == [], "what passes by itself is not told"
+
+
+def test_failures_are_tried_less_and_less_often_and_then_no_more(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciler, "_FIRST_PAUSE", 0.0001)
+    monkeypatch.setattr(reconciler, "_LAST_PAUSE", 0.001)
+    bed.write(devices=[CARD])
+    bed.answers["devices"] = HotplugError("in_use", "it is in use")
+    bed.start()
+    wait(lambda: bed.times("devices") == reconciler._MOST_TRIES + 1 and len(bed.log) == 2)
+    assert bed.reconciler._pause() is None
+    assert [("not tried again" in message) for message, _fields in bed.log] == [False, True]
+    bed.answers.clear()
+    bed.reconciler.reload()
+    wait(lambda: bed.state("0000:01:00.0") == "holds")
+
+
+def test_what_can_never_be_is_not_tried_again(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    bed.answers["apps"] = HotplugError("bad_devargs", "no device")
+    bed.start()
+    wait(lambda: bed.state("web") == "failed")
+    assert bed.reconciler._parts[0].due is None and len(bed.log) == 1
+
+
+def test_a_new_document_takes_effect_when_it_is_written(bed: Bed) -> None:
+    bed.start()
+    wait(lambda: bed.rows == [] and bed.reconciler._pause() is None)
+    bed.write(apps=[APP])
+    wait(lambda: bed.state("web") == "holds")
+    bed.write(apps=[])
+    wait(lambda: bed.rows == [])
+
+
+def test_a_document_that_is_none_changes_nothing(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    bed.start()
+    wait(lambda: bed.state("web") == "holds")
+    (bed.root / "etc/dpdk-hotplug/host.json").write_text("{")
+    wait(lambda: bool(bed.log))
+    assert bed.log[0][1]["reason"] == "bad_file" and bed.state("web") == "holds"
+
+
+def test_a_card_that_comes_wakes_devices_and_applications(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    bed.write(hugepages={"pages": []}, devices=[CARD], apps=[APP])
+    bed.start()
+    wait(lambda: bed.state("web") == "holds")
+    before = list(bed.asked)
+    news = [["0000:01:00.0"]]
+    monkeypatch.setattr(bed.reconciler._uevents, "read", lambda: news.pop() if news else [])
+    bed.reconciler._rouse()
+    wait(lambda: bed.times("devices") > 1)
+    wait(lambda: len(bed.asked) > len(before) + 1)
+    assert not any("hugepages" in one for one in bed.asked[len(before) :])
+
+
+def test_a_defect_of_ours_ends_nothing(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    bed.answers["apps"] = [ZeroDivisionError("x")]
+    bed.start()
+    wait(lambda: bed.state("web") == "holds" and bed.times("apps") == 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"add@/devices/x\0ACTION=add\0SUBSYSTEM=pci\0PCI_SLOT_NAME=0000:01:00.0\0SEQNUM=1", ["0000:01:00.0"]),
+        (b"add@/devices/x\0ACTION=add\0SUBSYSTEM=net\0INTERFACE=eth0", []),
+        (b"x\0ACTION=remove\0SUBSYSTEM=pci\0PCI_SLOT_NAME=0000:01:00.0", []),
+        (b"", []),
+        (b"\xff\xfe=\0=", []),
+    ],
+)
+def test_what_the_kernel_tells_of_devices(data: bytes, found: list[str]) -> None:
+    assert list(events._arrived(data)) == found
+
+
+# ---- status
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
+    monkeypatch.setattr(home, "place", lambda: f"{tmp_path}/state")
+    (tmp_path / "state").mkdir(mode=0o755)
+    return System()
+
+
+def test_status_tells_what_holds_and_what_does_not(kept: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {"devices": [CARD], "apps": [APP, {"app": "gone", "ports": []}, {"app": "bad", "ports": []}]}
+    monkeypatch.setattr(status.persistence, "read", lambda _system: document)
+
+    def converge(desired: dict[str, t.Any], *, check: bool) -> dict[str, t.Any]:
+        assert check
+        if "devices" in desired:
+            bind = {"action": "bind", "device": "0000:01:00.0", "before": "e1000e", "after": "vfio-pci"}
+            return {"changed": True, "host": {"actions": [bind]}, "apps": []}
+        if desired["apps"][0]["app"] == "bad":
+            raise HotplugError("unreachable", "no way")
+        return {"changed": False, "apps": [{"actions": []}] if desired["apps"][0]["app"] == "web" else []}
+
+    found = status.status(converge, system=kept)
+    assert not found["running"] and not found["holds"]
+    assert [(row["name"], row["state"]) for row in found["parts"]] == [
+        ("0000:01:00.0", "differs"),
+        ("web", "holds"),
+        ("gone", "waiting"),
+        ("bad", "failed"),
+    ]
+    assert found["parts"][0]["todo"][0]["action"] == "bind" and found["parts"][3]["reason"] == "unreachable"
+
+
+def test_status_has_what_the_reconciler_knows(kept: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status.persistence, "read", lambda _system: {"apps": [APP]})
+    part = reconciler.parts({"apps": [APP]})[0]
+    part.acted, part.tries = 1234.5, 3
+    status.write([part.row()])
+
+    def converge(_desired: dict[str, t.Any], *, check: bool) -> dict[str, t.Any]:
+        return {"changed": not check, "apps": [{"actions": []}]}
+
+    found = status.status(converge, system=kept)
+    assert found["running"] and found["holds"]
+    assert (found["parts"][0]["acted"], found["parts"][0]["tries"]) == (1234.5, 3)
+    status.remove()
+    assert not status.status(converge, system=kept)["running"]
