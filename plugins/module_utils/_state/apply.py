@@ -70,7 +70,7 @@ def _unforeseen(exc: Exception) -> HotplugError:
 def _undo(done: t.Sequence[tuple[AnyStep, Work]], acts: t.Mapping[int, Acts], error: HotplugError) -> None:
     """Take back what was done, last first. What cannot be taken back is said, and does not stop the rest."""
     undone: list[str] = []
-    left: list[str] = []
+    left: list[str] = list(error.fields.get("not_undone", ()))  # of the step that failed
     for step, work in reversed(done):
         why = acts[id(work)].take_back(step)
         if why:

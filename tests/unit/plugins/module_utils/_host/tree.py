@@ -583,7 +583,10 @@ class Network:
         """It holds nothing."""
 
     def links(self) -> list[Link]:
-        return self.link_list
+        """Those given, and every other netdev of the tree with an index from 1000 on."""
+        given = {link.name for link in self.link_list}
+        others = [name for name in self.kernel.tree.names("/sys/class/net") if name not in given]
+        return [*self.link_list, *(Link(1000 + number, name) for number, name in enumerate(others))]
 
     def links_elsewhere(self) -> list[Link]:
         return self.elsewhere
