@@ -81,7 +81,7 @@ class Uevents:
 
     def read(self) -> list[str]:
         """The addresses of PCI devices that have come; "" where events were lost."""
-        found = []
+        found: list[str] = []
         while True:
             try:
                 data, (sender, _groups) = self._socket.recvfrom(_MAX_UEVENT)
