@@ -46,9 +46,7 @@ def plan(spec: HostSpec, state: HostState) -> HostPlan:
     changes = [*found.changes, *_repairs(found, state)]
     if spec.hugepages is not None:
         changes += _memory(spec, state)
-    if any(entry.persistent is not None for entry in spec.devices) or (
-        spec.hugepages is not None and spec.hugepages.persistent is not None
-    ):
+    if spec.persists:
         from .._host import persistence
 
         after = persistence.merged(state.boot or {}, spec, state)
@@ -125,7 +123,8 @@ class _Found:
         if address in self.coming:
             if entry.noiommu and self.coming[address].iommu_group < 0 and driver == "vfio-pci":
                 self._without_iommu(address)
-            self.changes.append(Change("driver", address, Binding(), self._target(address, driver)))
+            after = Binding() if driver == NONE else self._target(address, driver)
+            self.changes.append(Change("driver", address, Binding(), after))
             return
         device = self._device(address)
         if right(device, driver):
