@@ -27,6 +27,7 @@ def port(params: t.Mapping[str, t.Any], *, check: bool) -> dict[str, t.Any]:
     (one,) = result["apps"]
     header = f"ports of DPDK application {one['app']['prefix']}"
     one["diff"].update(before_header=header, after_header=header)
+    one["actions"] = [*result.get("host", {}).get("actions", ()), *one["actions"]]
     return {"changed": result["changed"], "warnings": result["warnings"], **one}
 
 

@@ -96,6 +96,15 @@ options:
       - Not to be used with V(absent) for O(state) or O(ports[].state).
     type: bool
     default: false
+  persistent:
+    description:
+      - V(true) notes the ports in the host's persistent state, which the reconciler of the role
+        P(dpdk.hotplug.reconciler#role) applies when the application is started anew.
+        It needs O(app), and the command of the role P(dpdk.hotplug.helper#role).
+      - Ports that are to be V(absent) are taken out of that state; with O(exclusive) the ports take the place of all.
+      - V(false) takes the ports that are named out of it, or the application where none is. Left out, it stays as it
+        is.
+    type: bool
   started:
     description:
       - Whether the ports are to be started or stopped. Left as they are where this is not given.
@@ -533,6 +542,7 @@ _OPTIONS = {
     "port_id": {"type": "int"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "exclusive": {"type": "bool", "default": False},
+    "persistent": {"type": "bool"},
     "started": {"type": "bool"},
     "force": {"type": "bool", "default": False},
     "atomic": {"type": "bool", "default": True},

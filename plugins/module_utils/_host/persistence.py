@@ -83,6 +83,13 @@ def merged(boot: t.Mapping[str, t.Any], spec: HostSpec, state: HostState) -> dic
         found["hugepages"] = pages
     if entries:
         found["devices"] = [entries[key] for key in sorted(entries)]
+    apps = boot.get("apps", ())
+    if spec.apps:
+        from .._state import app_entries
+
+        apps = app_entries.merged(apps, spec.apps)
+    if apps:
+        found["apps"] = list(apps)
     return {"version": 1, **found} if found else {}
 
 
@@ -107,7 +114,8 @@ def command(system: System) -> str:
 def check(system: System, spec: HostSpec, state: HostState) -> None:
     """Refuse what another tool does otherwise at boot, and what nothing would apply."""
     kept = [(entry, found) for entry, found in state.targets if entry.persistent]
-    if kept or (spec.hugepages is not None and spec.hugepages.persistent):
+    others = [one["persistent"] for one in spec.apps] + ([spec.hugepages.persistent] if spec.hugepages else [])
+    if kept or any(others):
         command(system)
     for entry, addresses in kept:
         for address in addresses if entry.driver else ():

@@ -30,12 +30,23 @@ def parse(document: t.Any) -> tuple[tuple[AppSpec, ...], HostSpec | None]:
         what = f"is {top['version']!r}; this release reads version {VERSION}"
         raise checks.bad("version", what, "Use a matching release.")
     apps: tuple[AppSpec, ...] = ()
+    kept: list[dict[str, t.Any]] = []
     if top.get("apps") is not None:
         from . import app_document
 
-        apps = app_document.parse(top["apps"])
-    if all(top.get(name) is None for name in _HOST):
+        given = [dict(one) if isinstance(one, dict) else one for one in checks.listing(top["apps"], "apps")]
+        kept = [dict(one) for one in given if isinstance(one, dict) and one.get("persistent") is not None]
+        for one in given:
+            if isinstance(one, dict):
+                one.pop("persistent", None)
+        apps = app_document.parse(given)
+    if not kept and all(top.get(name) is None for name in _HOST):
         return apps, None
     from . import host_document
 
-    return apps, host_document.parse({name: top.get(name) for name in _HOST})
+    spec = host_document.parse({name: top.get(name) for name in _HOST})
+    if kept:
+        from . import app_entries
+
+        spec = spec._replace(apps=app_entries.checked(kept))
+    return apps, spec

@@ -71,16 +71,27 @@ class HugepagesSpec(t.NamedTuple):
 
 
 class HostSpec(t.NamedTuple):
-    """What is asked of a host. ``allow_active``: addresses that may pass the lockout guard; ``timeout``: seconds."""
+    """What is asked of a host. ``allow_active``: addresses that may pass the lockout guard; ``timeout``: seconds.
+
+    ``apps``: entries of applications that are to persist, or not to, as they were written.
+    """
 
     devices: tuple[DeviceSpec, ...] = ()
     hugepages: HugepagesSpec | None = None
     allow_active: frozenset[str] = frozenset()
     timeout: float = PATIENCE
+    apps: tuple[t.Mapping[str, t.Any], ...] = ()
+
+    @property
+    def persists(self) -> bool:
+        """Whether anything is said of what is to be so after a reboot."""
+        entries = (*self.devices, *((self.hugepages,) if self.hugepages else ()))
+        return bool(self.apps) or any(one.persistent is not None for one in entries)
 
 
 # The place of each change among all that happens on a host; an application is stopped at 10, attached to at 60.
-_PHASES = {"noiommu": 4, "pages": 5, "arguments": 7, "mount": 8, "vfs": 40, "vf": 45, "driver": 50, "boot": 90}
+# What is to persist comes first: who applies it meanwhile, at a boot or the reconciler, does what this run is doing.
+_PHASES = {"noiommu": 4, "pages": 5, "arguments": 7, "mount": 8, "vfs": 40, "vf": 45, "driver": 50, "boot": 3}
 _UNBIND, _FEWER_PAGES, _UNMOUNT = 30, 85, 80
 BEFORE_VFS, AFTER_VFS = 35, 46  # for a PF's own driver
 

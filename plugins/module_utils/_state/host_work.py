@@ -165,7 +165,7 @@ class _Look:
             state = state._replace(noiommu=self._noiommu())
         if spec.hugepages is not None:
             state = self._memory(state)
-        if any(entry.persistent is not None for entry in (*spec.devices, spec.hugepages) if entry is not None):
+        if spec.persists:
             from .._host import persistence
 
             state = state._replace(boot=persistence.read(self._system))
