@@ -112,10 +112,8 @@ def _answer(request: dict[str, t.Any], begin: t.Callable[[], None] = lambda: Non
 
 
 _OF_PORTS = ("dpdk_port", "dpdk_port_info", "dpdk_app_info")
-_OF_THE_HOST = (
-    *("dpdk_device", "dpdk_sriov", "dpdk_hugepages", "dpdk_slot", "dpdk_host"),
-    *("dpdk_device_info", "dpdk_hugepages_info", "dpdk_host_info"),
-)
+_OF_THE_HOST = ("dpdk_device", "dpdk_sriov", "dpdk_hugepages", "dpdk_slot", "dpdk_host")
+_LOOKS_AT_THE_HOST = ("dpdk_device_info", "dpdk_hugepages_info", "dpdk_host_info")
 
 
 def _as_module(name: t.Any, options: t.Any, begin: t.Callable[[], None], *, check: bool) -> dict[str, t.Any]:
@@ -125,6 +123,8 @@ def _as_module(name: t.Any, options: t.Any, begin: t.Callable[[], None], *, chec
         from . import _modules as place
     elif name in _OF_THE_HOST:
         from . import _host_modules as place
+    elif name in _LOOKS_AT_THE_HOST:
+        from . import _host_info_modules as place
     else:
         raise _bad(f"asks for the module {name!r:.40}")
     if not isinstance(options, dict):

@@ -72,28 +72,6 @@ def kernel_args(params: Params, *, check: bool) -> dict[str, t.Any]:
     return run(params["owner"], wanted, iommu=params["iommu"], check=check)
 
 
-def device_info(params: Params) -> dict[str, t.Any]:
-    """What dpdk_device_info returns."""
-    from ._state.host_info import devices
-
-    found = devices(device=params["devices"] or (), select=params["select"], every=params["every"])
-    return {"changed": False, **found}
-
-
-def hugepages_info(_params: Params) -> dict[str, t.Any]:
-    """What dpdk_hugepages_info returns."""
-    from ._state.host_info import hugepages as look
-
-    return {"changed": False, **look()}
-
-
-def host_info(_params: Params) -> dict[str, t.Any]:
-    """What dpdk_host_info returns."""
-    from ._state.host_info import host as look
-
-    return {"changed": False, **look()}
-
-
 def _given(values: Params) -> dict[str, t.Any]:
     """Ansible gives None for what was left out."""
     return {name: value for name, value in values.items() if value is not None}

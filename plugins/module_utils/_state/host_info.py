@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._host import holders, iommu, lockout, memory, pci
+from .._host import iommu, lockout, pci
 from .._host.model import BIFURCATED_DRIVERS, USERSPACE_DRIVERS, PciDevice
 from .._host.netlink import Netlink
 from .._system import System
@@ -32,9 +32,9 @@ def devices(
     """
     system = system or System()
     inventory = pci.inventory(system)
-    known = memory.read(system)
+    known = _known(system)
     chosen = _chosen(system, inventory, known, device, select, every=every)
-    held = holders.holders(system, inventory, chosen)
+    held = _held(system, inventory, chosen)
     groups: dict[int, dict[str, PciDevice]] = {}
     for one in inventory.values():
         groups.setdefault(one.iommu_group, {})[one.address] = one
@@ -83,6 +83,23 @@ def _chosen(
         asked = [pci_address(one) or one for one in addresses]
         return [one for one in asked if one in inventory]
     return [one for one, device in inventory.items() if every or device.class_code.startswith(_CLASSES)]
+
+
+def _known(system: System) -> t.Mapping[str, t.Any]:
+    if not system.names("/var/lib/dpdk-hotplug"):
+        return {}
+    from .._host import memory
+
+    return memory.read(system)
+
+
+def _held(system: System, inventory: t.Mapping[str, PciDevice], chosen: t.Sequence[str]) -> t.Mapping[str, t.Any]:
+    """Who has each device open; one without a userspace driver nobody can have."""
+    if not any(inventory[one].driver in USERSPACE_DRIVERS for one in chosen):
+        return {}
+    from .._host import holders
+
+    return holders.holders(system, inventory, chosen)
 
 
 def _remembered(memo: t.Any) -> dict[str, t.Any] | None:
