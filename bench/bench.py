@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures what the README promises of speed, each figure interleaved with its peer in one run, on real testpmds.
 
-    python bench/bench.py [--rounds N] [--json FILE]
+    python bench/bench.py [--rounds N] [--json FILE] [--only apps|host]
+
+Hosts of hundreds of devices are trees of files. Where Ansible runs against one, it is mounted over /sys, so that all
+that runs takes it for the host: call it with a mount namespace of its own (make bench does).
 
 Run it by `make bench`, with the Python of an environment that has ansible-core. It prints a table of medians and
 keeps them as JSON. Nothing here fails on a figure: a table is for people.
@@ -20,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -30,7 +34,13 @@ HERE = Path(__file__).resolve().parent
 REPO = HERE.parent
 sys.path[:0] = [str(REPO / "tests" / "integration" / "real"), str(REPO / "tests" / "tools")]
 
-from releases import Dpdk, Testpmd  # noqa: E402 - found by the line above
+from machine import collections  # noqa: E402 - found by the line above
+
+sys.path.insert(0, str(collections()))
+
+from releases import Dpdk, Testpmd  # noqa: E402
+
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.tree import Tree, fleet_of  # noqa: E402
 
 DEVICES = [f"net_null{number}" for number in range(1, 32)]
 Figure = dict[str, Any]
@@ -79,16 +89,12 @@ def task(name: str, **arguments: Any) -> dict[str, Any]:
 
 def play(directory: Path, tasks: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
     """What each task took, by its name, in one playbook run over one connection."""
-    collections = directory / "collections" / "ansible_collections" / "dpdk"
-    collections.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        (collections / "hotplug").symlink_to(REPO)
     book, times = directory / "play.json", directory / "times"
     book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}]))
     times.write_text("")
     environment = {
         **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(directory / "collections"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections()),
         "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "timer",
         "ANSIBLE_LOCALHOST_WARNING": "false",
@@ -197,6 +203,126 @@ def many(pack: Path, rounds: int) -> Figure:
     )
 
 
+def devices_of(root: str) -> str:
+    return json.dumps({"root": root})
+
+
+def inventory(pack: Path, tree: Tree, rounds: int) -> Figure:
+    answers = [inside(pack, "devices", devices_of(tree.root)) for _round in range(rounds)]
+    took = median([one["seconds"] for one in answers]) * 1e3
+    kib = sum(answers[0]["sources"].values()) / 1024
+    return figure(
+        f"dpdk_device_info over {answers[0]['devices']} devices, inside the module",
+        took,
+        "ms",
+        "under 150",
+        met=took < 150 and answers[0]["devices"] == 512,
+        detail=f"{kib:.0f} KiB of the library imported in it",
+        runs=rounds,
+    )
+
+
+def against_devbind(pack: Path, rounds: int) -> Figure:
+    """On this machine's own devices."""
+    ours, theirs = [], []
+    for _round in range(rounds):
+        answer = inside(pack, "devices", devices_of(""))
+        ours.append(answer["seconds"])
+        begin = time.perf_counter()
+        subprocess.run(["dpdk-devbind.py", "--status"], check=True, stdout=subprocess.DEVNULL)
+        theirs.append(time.perf_counter() - begin)
+    ratio = median([other / one for one, other in zip(ours, theirs)])
+    return figure(
+        "dpdk_device_info on this machine, inside the module, against dpdk-devbind.py --status",
+        ratio,
+        "times faster",
+        "at least 10",
+        met=ratio >= 10,
+        detail=f"{median(ours) * 1e3:.0f} ms against {median(theirs) * 1e3:.0f} ms, {answer['devices']} devices",
+        runs=rounds,
+    )
+
+
+@contextlib.contextmanager
+def taken_for_the_host(tree: Tree) -> Iterator[None]:
+    subprocess.run(["mount", "--bind", f"{tree.root}/sys", "/sys"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", "/sys"], check=True)
+
+
+def bound(tree: Tree, number: int) -> list[str]:
+    """As many devices as asked for that are at vfio-pci."""
+    found = [address for address in tree.cards if tree.driver_of(address) == "vfio-pci"]
+    assert len(found) >= number
+    return found[:number]
+
+
+def devices_right(directory: Path, tree: Tree, rounds: int) -> Figure:
+    devices = [{"device": address} for address in bound(tree, 64)]
+    right = {"name": "right", "dpdk.hotplug.dpdk_device": {"devices": devices, "driver": "vfio-pci"}}
+    rows: list[dict[str, Any]] = [right, {"name": "ping", "ansible.builtin.ping": None}] * (rounds + 1)
+    rows.append({"name": "look", **{k: v for k, v in right.items() if k != "name"}, "failed_when": "look.changed"})
+    rows[-1]["register"] = "look"
+    with taken_for_the_host(tree):
+        taken = play(directory, rows)
+    ours, peer = taken["right"][1:], taken["ping"][1:]  # the first of each finds nothing in the caches
+    ratio = median([one / other for one, other in zip(ours, peer)])
+    return figure(
+        "64 devices already right, dpdk_device, against ansible.builtin.ping",
+        ratio,
+        "times",
+        "at most 1.2",
+        met=ratio <= 1.2,
+        detail=f"{median(ours) * 1e3:.0f} ms against {median(peer) * 1e3:.0f} ms",
+        runs=rounds,
+    )
+
+
+def role(name: str, **variables: Any) -> dict[str, Any]:
+    return {
+        "name": f"role {name}",
+        "ansible.builtin.include_role": {"name": f"dpdk.hotplug.{name}"},
+        "vars": {f"{name}_{key}": value for key, value in variables.items()},
+    }
+
+
+def whole_host(directory: Path, tree: Tree, rounds: int) -> Figure:
+    """One task for the document, against the tasks of the three roles; nothing of either has anything to do."""
+    pages = [{"size": "2M", "count": 64, "node": node} for node in (0, 1)]
+    mounts = [{"path": "/dev/hugepages", "size": "2M"}]
+    devices = [{"device": address, "driver": "vfio-pci"} for address in bound(tree, 64)]
+    whole = {"devices": devices, "hugepages": {"pages": pages, "mounts": mounts}}
+    one = {"name": "whole", "dpdk.hotplug.dpdk_host": whole, "register": "look", "failed_when": "look.changed"}
+    roles = [
+        role("packages", update_cache=False),
+        role("hugepages", pages=pages, mounts=mounts, persistent=False),
+        role("vfio", devices=devices, persistent=False),
+    ]
+    with taken_for_the_host(tree):
+        taken = play(directory, [one, *roles] * (rounds + 1))
+    tasks = {name: values for name, values in taken.items() if " : " in name}
+    theirs = [
+        sum(
+            sum(values[len(values) * at // (rounds + 1) : len(values) * (at + 1) // (rounds + 1)])
+            for values in tasks.values()
+        )
+        for at in range(1, rounds + 1)
+    ]
+    ours = taken["whole"][1:]
+    ratio = median([other / mine for mine, other in zip(ours, theirs)])
+    return figure(
+        "a whole host with nothing to do, dpdk_host, against the tasks of the roles packages, hugepages and vfio",
+        ratio,
+        "times faster",
+        "at least 5",
+        met=ratio >= 5,
+        detail=f"{median(ours) * 1e3:.0f} ms against {median(theirs) * 1e3:.0f} ms in {len(tasks)} tasks",
+        runs=rounds,
+    )
+
+
 @contextlib.contextmanager
 def applications(dpdk: Dpdk, names: Sequence[str], vdevs: Sequence[str]) -> Iterator[list[Testpmd]]:
     options = ["--total-num-mbufs=2048", "--no-mlockall"]
@@ -204,6 +330,19 @@ def applications(dpdk: Dpdk, names: Sequence[str], vdevs: Sequence[str]) -> Iter
         yield [dpdk.start_testpmd(name, vdevs, options=options) for name in names]
     finally:
         dpdk.stop_all()
+
+
+def measure_hosts(directory: Path, rounds: int) -> list[Figure]:
+    pack = archive(directory)
+    say("a host of 512 devices; this machine against dpdk-devbind.py")
+    tree = fleet_of(directory / "host", 512)
+    figures = [inventory(pack, tree, rounds), against_devbind(pack, rounds)]
+    say("a host that is right: against ping, against the roles")
+    for node in (0, 1):
+        tree.pages(2048, node=node, total=64)
+    tree.write("/sys/module/vfio_pci/refcnt", "64\n")
+    figures.append(devices_right(directory, tree, rounds))
+    return [*figures, whole_host(directory, tree, max(3, rounds // 3))]
 
 
 def measure(directory: Path, rounds: int) -> list[Figure]:
@@ -243,9 +382,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path, default=REPO / "bench" / "results.json")
+    parser.add_argument("--only", choices=("apps", "host"))
     arguments = parser.parse_args()
+    figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dpdk-hotplug-bench-") as directory:
-        figures = measure(Path(directory), arguments.rounds)
+        if arguments.only != "host":
+            figures += measure(Path(directory), arguments.rounds)
+        if arguments.only != "apps":
+            figures += measure_hosts(Path(directory), arguments.rounds)
     print(table(figures))
     machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
     arguments.json.write_text(json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n")

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What one call costs inside a module's process: run afresh a call, with the library in an archive as Ansible packs it.
 
-    python inside.py ARCHIVE attach|nothing|info DOCUMENT [DEVICE]
+    python inside.py ARCHIVE attach|nothing|info|devices DOCUMENT [DEVICE]
 
+Of ``devices`` the document is ``{"root": ...}``: the host is the tree there, and this machine where it is empty.
 Prints one line of JSON. What Ansible's own files import is imported before the clock starts.
 """
 
@@ -55,6 +56,9 @@ def main(archive: str, what: str, text: str, device: str = "") -> None:
     begin = time.perf_counter()
     if what == "info":
         result: Any = load("_state.info").apps()
+    elif what == "devices":
+        load("_host_info_modules")
+        result = load("_state.host_info").devices(system=load("_system").System(document["root"]), every=True)
     else:
         load("_modules")
         result = load("_state.engine").converge(document)
@@ -63,6 +67,8 @@ def main(archive: str, what: str, text: str, device: str = "") -> None:
     if what == "info":
         answer["ports"] = sum(len(one["ports"] or ()) for one in result)
         answer["apps"] = sum(one["state"] == "running" for one in result)
+    elif what == "devices":
+        answer["devices"] = len(result["devices"])
     else:
         answer["changed"] = result["changed"]
     if what == "attach":
