@@ -45,6 +45,9 @@ def run(
     """
     system = system or System()
     asked = [_entry(one, f"slots[{index}]") for index, one in enumerate(checks.listing(entries, "slots"))]
+    named = [one[:2] for one in asked]
+    if len(set(named)) != len(named):
+        raise checks.bad("slots", "names one twice", "Name each slot and each device once.")
     with contextlib.ExitStack() as stack:
         if not check:
             if os.geteuid() and not system.root:
