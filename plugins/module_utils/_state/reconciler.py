@@ -137,7 +137,8 @@ class Reconciler:
             return
         before = {(one.kind, one.name): one for one in self._parts}
         self._parts = []
-        for fresh in parts(document):
+        # Memory is reserved and mounted at boot: a confined service mounts for itself alone.
+        for fresh in parts({name: one for name, one in document.items() if name != "hugepages"}):
             kept = before.get((fresh.kind, fresh.name))
             if kept is not None and kept.document == fresh.document:
                 fresh = kept
@@ -183,8 +184,7 @@ class Reconciler:
     def _cards(self) -> None:
         if self._uevents.read():
             for one in self._parts:
-                if one.kind != "hugepages":
-                    one.wake(time.monotonic(), delay=_TOGETHER)
+                one.wake(time.monotonic(), delay=_TOGETHER)
 
     def _rouse(self) -> None:
         try:
