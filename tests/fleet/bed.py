@@ -59,7 +59,7 @@ class Pmd:
         found: dict[str, dict[str, Any]] = self._bed.inside("ports", socket=self._facts["socket"])
         return found
 
-    def type(self, *lines: str, until: str = r"testpmd> $", limit: float = 60.0) -> str:
+    def type(self, *lines: str, until: str = r"testpmd> $", limit: float = 120.0) -> str:
         """Type lines at its console; what it printed, once that matches."""
         log, stdin = self._facts["log"], self._facts["stdin"]
         printed = self._bed.inside("type", log=log, stdin=stdin, lines=lines, pattern=until, limit=limit)
@@ -127,6 +127,7 @@ class Bed:
         Returns what the kernel complained of since.
         """
         why: Any
+        self.machine.disconnect(port=self.machine.second_port)  # it may be dead
         try:
             self._unplug(self.plugged() - self._plugged)
             if self.run("test", "-x", COMMAND, "-a", "-d", INSIDE, check=False).returncode:
@@ -289,7 +290,7 @@ class Bed:
         pages = [{"size": "2M", "count": megabytes // 2 + 16, "node": node} for node in (0, 1)]
         self.converge({"hugepages": {"pages": pages}})
 
-    def until(self, true: Any, what: str, limit: float = 60.0) -> Any:
+    def until(self, true: Any, what: str, limit: float = 120.0) -> Any:
         """Ask again until something is true, and return it."""
         end = time.monotonic() + limit
         while True:

@@ -183,6 +183,8 @@ def _no_programs(_before: dict[str, Any]) -> None:
 
 
 def _network(before: dict[str, Any]) -> None:
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else ():
+        _ip("netns", "del", name)  # its cards come back here
     # What stands on others goes first, or its members stay where they are.
     for one in _asked("-d", "link"):
         name = one["ifname"]
@@ -274,7 +276,14 @@ def write(writes: Sequence[Sequence[str]], look: Sequence[str] = ()) -> list[Any
 
 
 def testpmd(**given: Any) -> dict[str, Any]:
-    app = Dpdk(HOST, Path("/run")).start_testpmd(**given)
+    app = Dpdk(HOST, Path("/run")).start_testpmd(**given, wait=False)
+
+    def ready() -> bool:
+        if not app.alive:
+            raise RuntimeError(f"testpmd has ended: {app.output[-3000:]}")
+        return "testpmd> " in app.output and os.path.exists(app.telemetry)
+
+    wait_until(ready, f"the prompt of {app}", 2 * _PATIENCE)
     return {"pid": app.pid, "prefix": app.prefix, "log": str(app.log), "stdin": app.stdin, "socket": app.telemetry}
 
 
@@ -307,7 +316,7 @@ def served(prefix: str, argv: Sequence[str]) -> dict[str, Any]:
         running = [pid for pid, name in _programs() if name == "dpdk-testpmd"]
         return running[0] if running and os.path.exists(place) and "testpmd>" in log.read_text(errors="replace") else 0
 
-    found: int = wait_until(pid, "testpmd to start", _PATIENCE)
+    found: int = wait_until(pid, "testpmd to start", 2 * _PATIENCE)
     return {"pid": found, "prefix": prefix, "log": str(log), "stdin": "", "socket": place}
 
 

@@ -332,9 +332,10 @@ class Guest:
     def ssh(self, *, port: int | None = None) -> list[str]:
         return ["ssh", "-F", "none", *self.ssh_options, "-p", str(port or self.port), "root@127.0.0.1"]
 
-    def disconnect(self) -> None:
+    def disconnect(self, *, port: int | None = None) -> None:
         """Forget the connection that is kept open."""
-        subprocess.run([*self.ssh()[:-1], "-O", "exit", "root@127.0.0.1"], capture_output=True, check=False, timeout=20)
+        argv = [*self.ssh(port=port)[:-1], "-O", "exit", "root@127.0.0.1"]
+        subprocess.run(argv, capture_output=True, check=False, timeout=20)
 
     def run(
         self,
