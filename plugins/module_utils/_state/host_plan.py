@@ -305,7 +305,8 @@ def _repairs(found: _Found, state: HostState) -> list[Change]:
             remade.add(begun.target)
             coming.update(at for (pf, index), at in state.future.items() if pf == begun.target and index < goal.number)
     for begun in state.half_done:
-        if begun.kind != "driver" or begun.target in found.wanted or begun.target in (one.target for one in repairs):
+        settled = begun.target in found.wanted or begun.target in found.going
+        if begun.kind != "driver" or settled or begun.target in (one.target for one in repairs):
             continue
         device = state.devices.get(begun.target)
         if begun.target in coming:
