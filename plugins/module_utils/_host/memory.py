@@ -51,11 +51,14 @@ def remember(system: System, devices: t.Sequence[PciDevice]) -> None:
     from . import files
     from .model import USERSPACE_DRIVERS
 
-    kept = read(system)
+    before = read(system)
+    kept = dict(before)
     names = pci.macs(system, devices)
     for one in devices:
         if one.driver and one.driver not in USERSPACE_DRIVERS:
             netdev = one.netdevs[0] if one.netdevs else ""
             kept[one.address] = Known(one.vendor, one.device, one.driver, netdev, names.get(netdev, ""))
+    if kept == before:
+        return
     text = json.dumps({address: one._asdict() for address, one in sorted(kept.items())}, indent=1)
     files.replace(system, f"{PLACE}/{_FILE}", text.encode() + b"\n")
