@@ -158,7 +158,10 @@ apps:
           returned: success
           type: str
         can:
-          description: What it can do with ports.
+          description:
+            - What it can do with ports. V(attach_started) and V(detach_started) say that the application starts what it
+              attaches, and stops what it detaches, by itself.
+            - For V(command), what commands can be given for.
           returned: success
           type: list
           elements: str
@@ -173,6 +176,11 @@ apps:
           can: [attach, detach]
           channel: eal
           reason: it runs without hugepages
+          usable: false
+        - adapter: command
+          can: [attach, detach, start, stop]
+          channel: ""
+          reason: no commands are given for it
           usable: false
       command: [dpdk-testpmd, --no-huge, --file-prefix, router, --, -i]
       container: false

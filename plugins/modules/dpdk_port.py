@@ -73,6 +73,10 @@ options:
         description:
           - Whether its ports are to be started. The default is what O(started) says.
         type: bool
+      bridge:
+        description:
+          - The bridge of Open vSwitch that it is to be on. The default is what O(bridge) says.
+        type: str
   device:
     description:
       - One device, instead of O(ports). See O(ports[].device).
@@ -139,10 +143,13 @@ options:
       - V(testpmd) drives the console of a testpmd that runs under C(dpdk-hotplug console). It stops, closes, sets up
         and starts
         ports too, and only so do ports that are attached forward packets.
-      - V(auto) takes V(testpmd) where it reaches the application, else V(multiprocess). M(dpdk.hotplug.dpdk_app_info)
-        tells which do.
+      - V(openvswitch) adds ports of type C(dpdk) to a bridge of Open vSwitch, through its database. See O(bridge).
+      - V(grout) drives grout by its C(grcli), which must be on the host.
+      - V(command) runs commands of your own. See O(commands).
+      - V(auto) takes V(command) where O(commands) are given, else the first that reaches the application of
+        V(testpmd), V(openvswitch), V(grout) and V(multiprocess). M(dpdk.hotplug.dpdk_app_info) tells which do.
     type: str
-    choices: [auto, multiprocess, testpmd]
+    choices: [auto, multiprocess, testpmd, openvswitch, grout, command]
     default: auto
   channel:
     description:
@@ -156,6 +163,70 @@ options:
     type: str
     choices: [auto, ipc, eal]
     default: auto
+  bridge:
+    description:
+      - The bridge of Open vSwitch that the ports are to be on. It must be there.
+      - May be left out where there is but one. A device that is on another bridge is an error, or is moved with
+        O(recreate=true).
+    type: str
+  commands:
+    description:
+      - Commands of your own that act on the application, for the adapter V(command). Each is a list of arguments, the
+        program first. No shell reads it.
+      - C({app}), C({pid}), C({runtime_dir}), C({device}), C({devargs}) and C({port_ids}) in an argument stand for the
+        application's file prefix, its process id, its runtime directory, the device, the device with its arguments,
+        and the ids of its ports, separated by commas.
+      - Each must end with 0 within O(timeout) seconds. Whether it did its work is read from the ports afterwards.
+    type: dict
+    suboptions:
+      attach:
+        description: Attaches a device.
+        type: list
+        elements: str
+      detach:
+        description: Detaches a device.
+        type: list
+        elements: str
+      start:
+        description: Starts a port.
+        type: list
+        elements: str
+      stop:
+        description: Stops a port.
+        type: list
+        elements: str
+      status:
+        description:
+          - Prints the ports as a JSON list of objects with C(device), C(port_id), C(started) and C(mac), of which
+            only C(device) must be there. It is run in check mode too, and must change nothing.
+          - Without it, the ports are read from telemetry.
+        type: list
+        elements: str
+      drain:
+        description: The same as O(drain).
+        type: list
+        elements: str
+      undrain:
+        description: The same as O(undrain).
+        type: list
+        elements: str
+  drain:
+    description:
+      - A command on the host that takes the traffic away from a device's started ports, with any adapter. It is run
+        before any of them is stopped or detached, and before the first change of the run.
+      - A list of arguments as in O(commands). If it fails, or does not end in time, nothing is changed.
+      - Where the adapter cannot stop ports, the command must have stopped them. Check mode does not run it.
+    type: list
+    elements: str
+  undrain:
+    description:
+      - The command that takes back what O(drain) did, when it or a later step has failed.
+    type: list
+    elements: str
+  drain_timeout:
+    description:
+      - How many seconds O(drain) and O(undrain) may take; V(300) where this is not given.
+    type: float
   runtime_dir:
     description:
       - The directory that holds the applications' own directories, such as V(/var/run/dpdk).
@@ -290,6 +361,30 @@ EXAMPLES = r"""
     runtime_dir: /run/router/dpdk
     device: "0000:01:00.0"
 
+- name: Move the traffic away before a port goes
+  dpdk.hotplug.dpdk_port:
+    app: router
+    device: "0000:01:00.0"
+    state: absent
+    drain: [/usr/local/sbin/drain-port, "{app}", "{device}"]
+    undrain: [/usr/local/sbin/undrain-port, "{app}", "{device}"]
+    drain_timeout: 120
+
+- name: Attach through the application's own control tool
+  dpdk.hotplug.dpdk_port:
+    app: router
+    device: "0000:01:00.0"
+    commands:
+      attach: [routerctl, port, add, "{devargs}"]
+      detach: [routerctl, port, del, "{device}"]
+
+- name: Add a network card to a bridge of Open vSwitch
+  dpdk.hotplug.dpdk_port:
+    app: rte
+    adapter: openvswitch
+    bridge: br-phy
+    device: "0000:01:00.0"
+
 - name: Say once for all tasks which application is meant
   module_defaults:
     group/dpdk.hotplug.hotplug:
@@ -393,6 +488,10 @@ ports:
       returned: success
       type: list
       elements: int
+    bridge:
+      description: The bridge that it is on.
+      returned: with the adapter V(openvswitch)
+      type: str
   sample:
     - attached: true
       configured: false
@@ -412,7 +511,7 @@ actions:
   elements: dict
   contains:
     action:
-      description: V(stop), V(detach), V(attach) or V(start).
+      description: V(drain), V(stop), V(detach), V(attach) or V(start).
       returned: success
       type: str
     device:
@@ -528,7 +627,10 @@ _PORT = {
     "port_id": {"type": "int"},
     "state": {"type": "str", "choices": ["present", "absent"]},
     "started": {"type": "bool"},
+    "bridge": {"type": "str"},
 }
+_WORDS = {"type": "list", "elements": "str"}
+_COMMANDS = ("attach", "detach", "start", "stop", "status", "drain", "undrain")
 _OPTIONS = {
     "app": {"type": "str"},
     "ports": {
@@ -547,8 +649,17 @@ _OPTIONS = {
     "force": {"type": "bool", "default": False},
     "atomic": {"type": "bool", "default": True},
     "recreate": {"type": "bool", "default": False},
-    "adapter": {"type": "str", "choices": ["auto", "multiprocess", "testpmd"], "default": "auto"},
+    "adapter": {
+        "type": "str",
+        "choices": ["auto", "multiprocess", "testpmd", "openvswitch", "grout", "command"],
+        "default": "auto",
+    },
     "channel": {"type": "str", "choices": ["auto", "ipc", "eal"], "default": "auto"},
+    "bridge": {"type": "str"},
+    "commands": {"type": "dict", "options": {name: _WORDS for name in _COMMANDS}},
+    "drain": _WORDS,
+    "undrain": _WORDS,
+    "drain_timeout": {"type": "float"},
     "runtime_dir": {"type": "path"},
     "timeout": {"type": "float", "default": 30},
 }

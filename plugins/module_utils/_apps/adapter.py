@@ -10,10 +10,10 @@ import typing as t
 
 from .._devices import Devargs
 from .._system import System
-from .app import App, Reach
+from .app import App, Means, Reach
 
 # What may have been done although it was answered with an error: the state is read on before anything is decided.
-UNKNOWN_OUTCOME = ("timeout", "secondary_failed")
+UNKNOWN_OUTCOME = ("timeout", "secondary_failed", "command_failed")
 
 
 class Adapter(t.Protocol):
@@ -51,11 +51,24 @@ class Adapter(t.Protocol):
         """Let go of everything that is held."""
 
 
-def connect(app: App, reach: Reach, system: System, *, timeout: float, keep: t.Sequence[int] = ()) -> Adapter:
+def connect(
+    app: App,
+    reach: Reach,
+    system: System,
+    *,
+    timeout: float,
+    keep: t.Sequence[int] = (),
+    means: Means = Means(),  # noqa: B008 - it is a constant
+) -> Adapter:
     """The adapter of that name and channel for the application; nothing is asked of it yet.
 
     ``timeout``: seconds. ``keep``: descriptors that a child process of ours has to hold as long as it acts.
     """
+    if reach.adapter == "command":
+        from .command import Command
+        from .ports import observer
+
+        return Command(app, means.commands, observer(app, reach, means, timeout=timeout), timeout=timeout)
     if reach.adapter == "testpmd":
         from .testpmd import Testpmd
 

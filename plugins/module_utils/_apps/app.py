@@ -80,7 +80,9 @@ class Port(t.NamedTuple):
     """One ethdev port of an application, as telemetry ``/ethdev/info`` tells it.
 
     ``numa_node`` is -1 where the device has none. ``owned``: another device or the application keeps it to itself
-    (rte_eth_dev_owner_set), so that /ethdev/list leaves it out.
+    (rte_eth_dev_owner_set), so that /ethdev/list leaves it out. ``adopted`` is False for one that the application has,
+    and does not use. ``bridge``: what it is on in Open vSwitch. ``devargs``: the device with its arguments, where the
+    application itself tells them.
     """
 
     port_id: int
@@ -90,6 +92,20 @@ class Port(t.NamedTuple):
     numa_node: int
     configured: bool
     started: bool
+    adopted: bool = True
+    bridge: str = ""
+    devargs: str | None = None
+
+
+class Means(t.NamedTuple):
+    """What the operator says of how devices get into an application.
+
+    ``commands``: a list of arguments for each verb. ``bridge``: of Open vSwitch; ``bridges``: for single devices.
+    """
+
+    commands: t.Mapping[str, tuple[str, ...]] = {}
+    bridge: str = ""
+    bridges: t.Mapping[str, str] = {}
 
 
 class Reach(t.NamedTuple):

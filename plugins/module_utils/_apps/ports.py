@@ -11,7 +11,7 @@ import typing as t
 from .._binding.telemetry import Telemetry
 from .._errors import HotplugError
 from .._system import Directory
-from .app import App, Port
+from .app import App, Means, Port, Reach
 
 # RTE_MAX_ETHPORTS is 32 unless DPDK was built otherwise (config/rte_config.h): look on while a block is full or
 # more are listed.
@@ -19,6 +19,25 @@ DEFAULT_SLOTS = 32
 _MAX_PORTS = 1024
 # lib/ethdev/ethdev_driver.h: enum rte_eth_dev_state, RTE_ETH_DEV_UNUSED.
 _UNUSED = 0
+
+
+class Observer(t.Protocol):
+    """What tells the ports of an application. Both raise HotplugError."""
+
+    def read(self) -> list[Port]:
+        """All ports, by port id."""
+
+    def again(self, port_ids: t.Iterable[int]) -> list[Port]:
+        """Those of the ports that are still there."""
+
+
+def observer(app: App, reach: Reach, means: Means, *, timeout: float) -> Observer:
+    """What tells the ports of an application that is reached this way; ``timeout``: seconds."""
+    if reach.adapter == "command" and "status" in means.commands:
+        from .command import CommandPorts
+
+        return CommandPorts(app, means.commands["status"], timeout=timeout)
+    return Ports(app)
 
 
 class Ports:

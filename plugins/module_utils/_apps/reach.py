@@ -14,12 +14,14 @@ from .._binding import releases
 from .._errors import HotplugError
 from .._state.home import directory_of
 from .._system import System
-from .app import App, Reach
+from .app import App, Means, Reach
 
 MULTIPROCESS_VERBS = ("attach", "detach")
 # The socket of a console, in the directory that we keep for an application.
 CONSOLE = "console"
 TESTPMD_VERBS = ("attach", "detach", "start", "stop")
+# What commands of the operator can be for; status is how the ports are read, and no verb.
+COMMAND_VERBS = ("attach", "detach", "start", "stop")
 # app/test-pmd/parameters.c: getopt_long() takes the short options together, -ia, and long ones cut short.
 _SHORT_INTERACTIVE = re.compile(r"-[ahi]*i[ahi]*")
 
@@ -32,12 +34,23 @@ def reaches(app: App, system: System) -> t.Iterator[Reach]:
     if app.is_testpmd:
         yield testpmd(app, system)
     yield from multiprocess(app, system)
+    yield command(app, Means())
 
 
-def choose(app: App, system: System, *, adapter: str = "auto", channel: str = "auto") -> Reach:
-    """The first usable one of those asked for; an error that says what stands in the way of each if there is none."""
+def choose(
+    app: App,
+    system: System,
+    *,
+    adapter: str = "auto",
+    channel: str = "auto",
+    means: Means = Means(),  # noqa: B008 - it is a constant
+) -> Reach:
+    """The first usable one of those asked for; an error that says what stands in the way of each if there is none.
+
+    Who gives commands of their own wants these.
+    """
     ways: dict[str, list[str]] = {}
-    for one in reaches(app, system):
+    for one in [command(app, means)] if means.commands else reaches(app, system):
         if adapter not in ("auto", one.adapter) or (one.channel and channel not in ("auto", one.channel)):
             continue
         if one.usable:
@@ -102,6 +115,21 @@ def _no_eal(app: App, system: System) -> str:
     from .._binding.joinable import eal_preconditions
 
     return "; ".join(error.message for error in eal_preconditions(app, system=system)) or _no_ports(app)
+
+
+def command(app: App, means: Means) -> Reach:
+    """Whether the operator's commands, if any, are for this application."""
+    why = ""
+    if not app.running:
+        why = "it is not running"
+    elif not means.commands:
+        why = "no commands are given for it"
+    elif app.distrust or _not_ours(app):
+        why = app.distrust or _not_ours(app)
+    elif "status" not in means.commands:
+        why = _no_ports(app)
+    verbs = tuple(verb for verb in COMMAND_VERBS if verb in means.commands or not means.commands)
+    return Reach("command", "", not why, why, verbs)
 
 
 def testpmd(app: App, system: System) -> Reach:

@@ -25,7 +25,9 @@ class AppActs:
 
     def __init__(self, work: AppWork) -> None:
         self.work = work
-        self._adapter = adapters.connect(work.app, work.reach, work.system, timeout=work.spec.timeout, keep=work.held)
+        self._adapter = adapters.connect(
+            work.app, work.reach, work.system, timeout=work.spec.timeout, keep=work.held, means=work.means
+        )
         self._journal = Journal(work.record)
         self._stopped: dict[str, list[str]] = {}
         self.silent = False  # it left a request unanswered, and gives no answer to any other
@@ -37,6 +39,10 @@ class AppActs:
                 self._journal.planned(step.device)
         try:
             self._adapter.precheck()
+            if any(step.verb == "drain" for step in steps):
+                from . import drain
+
+                drain.check(self.work.spec)
             self._journal.rehearse()
         except HotplugError as error:
             raise told(error, self.work.app, self.work.system).about(app=self.work.app.prefix) from error
@@ -63,12 +69,14 @@ class AppActs:
             return "the application does not answer"
         if step.verb == "detach" and not step.args_known:
             return "its arguments are not known"
+        if step.verb == "drain" and not self.work.spec.undrain:
+            return "there is no command that takes it back (undrain)"
         try:
             self.do(step.inverse())
         except HotplugError as failure:
             return failure.message
         before = self.work.before.devices.get(step.device.name)
-        if step.verb == "detach" and before and before.started and "start" not in self.work.reach.verbs:
+        if step.verb == "detach" and before and before.started and not self.work.can("start", "attach_started"):
             return "it is attached again, but not started, which the adapter cannot do"
         return ""
 
@@ -109,7 +117,7 @@ class AppActs:
         ports = self._now(device)
         if not ports:
             return  # gone meanwhile; a detach of what is not there ends a primary of 26.07
-        if any(port.started for port in ports) and not self.work.spec.force:
+        if any(port.started for port in ports) and not (self.work.spec.force or self.work.can("detach_started")):
             raise HotplugError(
                 "port_started",
                 f"device '{device.name}' was started since it was looked at",
@@ -144,6 +152,21 @@ class AppActs:
                 self._adapter.start(port.port_id)
             raise
         self._stopped[device.name] = [port.name for port in stopped]
+
+    def _drain(self, device: Devargs) -> None:
+        from . import drain
+
+        drain.drain(self.work, device, self._now(device))
+        ports = self._now(device)
+        if any(port.started for port in ports) and not (
+            self.work.spec.force or self.work.can("stop", "detach_started")
+        ):
+            raise drain.not_drained(self.work, device, ports)
+
+    def _undrain(self, device: Devargs) -> None:
+        from . import drain
+
+        drain.undrain(self.work, device, self._now(device))
 
     def _now(self, device: Devargs) -> tuple[Port, ...]:
         """The device's ports as they are at this moment; it has other ids than before when it was attached anew."""

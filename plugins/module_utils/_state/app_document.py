@@ -14,8 +14,10 @@ from .._errors import HotplugError
 from . import checks
 from .model import AppSpec, PortSpec
 
-ADAPTERS = ("auto", "multiprocess", "testpmd")
+ADAPTERS = ("auto", "multiprocess", "testpmd", "openvswitch", "grout", "command")
 CHANNELS = ("auto", "ipc", "eal")
+# Read by app_options.py, which is imported where one of them is given.
+_MEANS = ("bridge", "commands", "drain", "undrain", "drain_timeout")
 _FLAGS = ("exclusive", "force", "atomic", "recreate", "required")
 
 
@@ -33,7 +35,7 @@ def _named(value: t.Any, where: str) -> AppSpec:
 
 
 def _app(value: t.Any, where: str) -> AppSpec:
-    names = ("app", "runtime_dir", "ports", "state", "started", "adapter", "channel", "timeout", *_FLAGS)
+    names = ("app", "runtime_dir", "ports", "state", "started", "adapter", "channel", "timeout", *_MEANS, *_FLAGS)
     entry = checks.mapping(value, where, names)
     prefix = checks.text(entry.get("app"), f"{where}.app")
     runtime_dir = checks.text(entry.get("runtime_dir"), f"{where}.runtime_dir")
@@ -41,12 +43,19 @@ def _app(value: t.Any, where: str) -> AppSpec:
         checks.path(runtime_dir, f"{where}.runtime_dir")
     listed = enumerate(checks.listing(entry.get("ports"), f"{where}.ports"))
     ports = [_port(one, f"{where}.ports[{index}]", entry) for index, one in listed]
-    flags = {name: checks.flag(entry[name], f"{where}.{name}") for name in _FLAGS if entry.get(name) is not None}
+    flags: dict[str, t.Any] = {
+        name: checks.flag(entry[name], f"{where}.{name}") for name in _FLAGS if entry.get(name) is not None
+    }
     if flags.get("exclusive") and entry.get("ports") is None:
         raise checks.bad(where, "has exclusive but no ports", "Write an empty list to detach all of them.")
     if flags.get("exclusive") and any(not port.present for port in ports):
         what = "has exclusive beside ports with state absent"
         raise checks.bad(where, what, "What is not listed is detached anyway.")
+    means: dict[str, t.Any] = {}
+    if any(entry.get(name) is not None for name in _MEANS):
+        from . import app_options
+
+        means = app_options.parse(entry, where)._asdict()
     return AppSpec(
         prefix=check_prefix(prefix) if prefix else "",
         runtime_dir=runtime_dir.rstrip("/") or runtime_dir[:1],
@@ -54,12 +63,13 @@ def _app(value: t.Any, where: str) -> AppSpec:
         adapter=checks.choice(entry.get("adapter"), ADAPTERS, f"{where}.adapter"),
         channel=checks.choice(entry.get("channel"), CHANNELS, f"{where}.channel"),
         timeout=checks.seconds(entry.get("timeout"), f"{where}.timeout"),
+        **means,
         **flags,
     )
 
 
 def _port(value: t.Any, where: str, app: dict[str, t.Any]) -> PortSpec:
-    entry = checks.mapping(value, where, ("device", "port_id", "select", "args", "state", "started"))
+    entry = checks.mapping(value, where, ("device", "port_id", "select", "args", "state", "started", "bridge"))
     state = checks.choice(entry.get("state") or app.get("state") or "present", ("present", "absent"), f"{where}.state")
     started = entry.get("started") if entry.get("started") is not None else app.get("started")
     named = [name for name in ("device", "port_id", "select") if entry.get(name) is not None]
@@ -70,6 +80,10 @@ def _port(value: t.Any, where: str, app: dict[str, t.Any]) -> PortSpec:
         present=state == "present",
         started=checks.flag(started, f"{where}.started") if started is not None and state == "present" else None,
     )
+    if entry.get("bridge") is not None:
+        from . import app_options
+
+        port = port._replace(bridge=app_options.bridge(entry["bridge"], f"{where}.bridge"))
     if entry.get("args") is not None and named != ["select"]:
         raise checks.bad(where, "has args without select", "Write them behind the device: 0000:01:00.0,key=value.")
     return {"device": _by_device, "port_id": _by_port_id, "select": _by_selector}[named[0]](port, entry, where)

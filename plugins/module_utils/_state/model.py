@@ -17,14 +17,16 @@ if t.TYPE_CHECKING:
 
 # The one order of all changes on a host: removal from the application down to the kernel, then the way up again.
 # Host preparation has its place between detach and attach (unbind, resize, bind).
-PHASES = {"stop": 10, "detach": 20, "attach": 60, "start": 70}
-INVERSE = {"stop": "start", "start": "stop", "attach": "detach", "detach": "attach"}
+# Nothing has been changed when a drain fails.
+PHASES = {"drain": 1, "stop": 10, "detach": 20, "attach": 60, "start": 70}
+INVERSE = {"stop": "start", "start": "stop", "attach": "detach", "detach": "attach", "drain": "undrain"}
 
 
 class PortSpec(t.NamedTuple):
     """What is asked for one device of an application; named by ``device``, or by ``port_id`` where it is to go.
 
     ``select`` says which PCI device it is; until the host has been looked at, ``device`` has but its arguments.
+    ``bridge``: the one of Open vSwitch that it is to be on, where that is not the application's.
     """
 
     device: Devargs | None = None
@@ -32,6 +34,7 @@ class PortSpec(t.NamedTuple):
     present: bool = True
     started: bool | None = None
     select: Selector | None = None
+    bridge: str = ""
 
     def __str__(self) -> str:
         return self.device.text if self.device and self.port_id < 0 else f"port {self.port_id}"
@@ -40,7 +43,7 @@ class PortSpec(t.NamedTuple):
 class AppSpec(t.NamedTuple):
     """What is asked for one application. ``timeout``: seconds to wait for another run to finish.
 
-    ``required``: it is an error that it does not run.
+    ``required``: it is an error that it does not run. ``bridge`` and what follows: see app_options.py.
     """
 
     prefix: str = ""
@@ -54,6 +57,11 @@ class AppSpec(t.NamedTuple):
     channel: str = "auto"
     timeout: float = PATIENCE
     required: bool = True
+    bridge: str = ""
+    commands: t.Mapping[str, tuple[str, ...]] = {}
+    drain: tuple[str, ...] = ()
+    undrain: tuple[str, ...] = ()
+    drain_timeout: float = 0.0
 
 
 class DeviceState(t.NamedTuple):
@@ -71,6 +79,14 @@ class DeviceState(t.NamedTuple):
     def owned(self) -> bool:
         return any(port.owned for port in self.ports)
 
+    @property
+    def adopted(self) -> bool:
+        return all(port.adopted for port in self.ports)
+
+    @property
+    def bridge(self) -> str:
+        return next((port.bridge for port in self.ports if port.bridge), "")
+
 
 class AppState(t.NamedTuple):
     """The devices of one application as they were observed, by name."""
@@ -82,15 +98,19 @@ class AppState(t.NamedTuple):
 
 
 class Step(t.NamedTuple):
-    """One change: ``verb`` is done to ``device``; for a detach, ``args_known`` says whether it can be taken back."""
+    """One change: ``verb`` is done to ``device``; for a detach, ``args_known`` says whether it can be taken back.
+
+    ``late``: a stop of what the run has attached.
+    """
 
     verb: str
     device: Devargs
     args_known: bool = True
+    late: bool = False
 
     @property
     def phase(self) -> int:
-        return PHASES[self.verb]
+        return PHASES["start" if self.late else self.verb]
 
     def inverse(self) -> Step:
         return self._replace(verb=INVERSE[self.verb])

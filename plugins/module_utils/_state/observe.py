@@ -37,6 +37,8 @@ def assemble(ports: t.Sequence[Port], record: Record, at_start: dict[str, str]) 
     devices = {}
     for device, own in grouped.items():
         args = record.args(device.name) if device.name in record.devices else at_start.get(device.name)
+        told = next((port.devargs for port in own if port.devargs is not None), None)
+        args = told.partition(",")[2] if told is not None else args
         devices[device.name] = DeviceState(device._replace(args=args or ""), args is not None, tuple(own))
     return AppState(devices)
 
@@ -56,6 +58,7 @@ def ports_result(devices: t.Mapping[str, DeviceState]) -> list[dict[str, t.Any]]
             "started": port.started,
             "owned": port.owned,
             "siblings": [other.port_id for other in one.ports if other is not port],
+            **({"bridge": port.bridge} if port.bridge else {}),
         }
         for one in devices.values()
         for port in one.ports

@@ -38,17 +38,28 @@ def plan(spec: AppSpec, state: AppState, verbs: t.Collection[str], leaving: t.Co
         seen = state.devices.get(name)
         try:
             if not port.present:
-                steps += _removal(seen, spec.force, verbs) if seen else []
+                steps += _removal(seen, spec, verbs) if seen else []
             else:
                 steps += _presence(spec, port, seen, verbs, leaves=name in leaving)
                 warnings += _doubts(port, seen, spec.recreate)
         except HotplugError as error:
             refused.append(error)
+    refused += _beyond(steps, verbs)
     if refused:
         from . import refusals
 
         raise refusals.together(refused, spec.prefix)
     return Plan(tuple(sorted(steps, key=lambda step: step.phase)), tuple(warnings))
+
+
+def _beyond(steps: t.Sequence[Step], verbs: t.Collection[str]) -> list[HotplugError]:
+    """Refusals of attaches and detaches that the adapter cannot do."""
+    beyond = [step for step in steps if step.verb in ("attach", "detach") and step.verb not in verbs]
+    if not beyond:
+        return []
+    from . import refusals
+
+    return [refusals.cannot(step.verb, step.device) for step in beyond]
 
 
 def by_name(spec: AppSpec, state: AppState) -> AppSpec:
@@ -77,19 +88,28 @@ def _resolved(spec: AppSpec, state: AppState) -> dict[str, PortSpec]:
     return wanted
 
 
-def _removal(seen: DeviceState, force: bool, verbs: t.Collection[str]) -> list[Step]:
+def _removal(seen: DeviceState, spec: AppSpec, verbs: t.Collection[str]) -> list[Step]:
+    """Started ports are drained where there is a hook. Then the adapter stops them, or detaches them as they are, or
+    the hook has stopped them."""
     detach = Step("detach", seen.device, seen.args_known)
-    if seen.owned and not force:
+    if seen.owned and not spec.force:
         from . import refusals
 
         raise refusals.owned(seen)
-    if not seen.started or ("stop" not in verbs and force):
+    if not seen.started:
         return [detach]
-    if "stop" not in verbs:
+    drain = _drain(spec, seen.device)
+    if "stop" in verbs and "detach_started" not in verbs:
+        return [*drain, Step("stop", seen.device), detach]
+    if not drain and not spec.force and "detach_started" not in verbs:
         from . import refusals
 
         raise refusals.port_started(seen)
-    return [Step("stop", seen.device), detach]
+    return [*drain, detach]
+
+
+def _drain(spec: AppSpec, device: Devargs) -> list[Step]:
+    return [Step("drain", device)] if spec.drain else []
 
 
 def _presence(
@@ -99,22 +119,31 @@ def _presence(
     steps: list[Step] = []
     asked = port.started
     differs = seen is not None and _other_args(device, seen)
-    if seen is not None and (differs or leaves):
+    bridge = port.bridge or spec.bridge
+    elsewhere = seen is not None and bool(bridge and seen.bridge) and bridge != seen.bridge
+    if seen is not None and (differs or elsewhere or leaves):
         if differs and seen.args_known and not spec.recreate:
             from . import refusals
 
             raise refusals.other_arguments(device, seen)
+        if elsewhere and not spec.recreate:
+            from . import refusals
+
+            raise refusals.other_bridge(device, seen, bridge)
         if spec.recreate or leaves:
             device = device if device.args else seen.device
-            steps = _removal(seen, spec.force, verbs)
+            steps = _removal(seen, spec, verbs)
             if asked is None and seen.started and "start" in verbs:
                 asked = True  # "as it is" holds for the port that comes in its place
             seen = None
-    if seen is None:
-        steps.append(Step("attach", device))
     started = seen.started if seen else False
+    if seen is None or not seen.adopted:
+        steps.append(Step("attach", device))
+        started = "attach_started" in verbs
     if asked is not None and asked != started:
-        steps.append(_switch("start" if asked else "stop", device, verbs))
+        steps += _drain(spec, device) if started and seen and seen.started else []
+        fresh = bool(steps) and steps[-1].verb == "attach"
+        steps.append(_switch("start" if asked else "stop", device, verbs)._replace(late=fresh))
     return steps
 
 

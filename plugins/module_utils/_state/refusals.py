@@ -110,7 +110,18 @@ def cannot(verb: str, device: Devargs) -> HotplugError:
     return HotplugError(
         "not_supported",
         f"the adapter cannot {verb} the ports of device '{device.name}'",
-        way_out=f"Leave 'started' out, or use an adapter that can {verb} ports.",
+        way_out=f"Use an adapter that can {verb} ports, or with commands of your own give one for it."
+        if verb in ("attach", "detach")
+        else f"Leave 'started' out, or use an adapter that can {verb} ports.",
+        device=device.name,
+    )
+
+
+def other_bridge(device: Devargs, seen: DeviceState, bridge: str) -> HotplugError:
+    return HotplugError(
+        "other_bridge",
+        f"device '{device.name}' is on bridge '{seen.bridge}', asked for is '{bridge}'",
+        way_out="Set recreate to move it, or ask for the bridge that it is on.",
         device=device.name,
     )
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._apps.app import App
+from .._apps.app import App, Means
 from .._apps.discovery import find
-from .._apps.ports import Ports
+from .._apps.ports import observer
 from .._apps.reach import choose
 from .._errors import HotplugError
 from .._system import System
@@ -77,13 +77,20 @@ class AppWork:
             if lock.waited:
                 again = find(self.system, runtime_dir=self.app.runtime_dir, prefixes=[self.app.prefix])
                 self.app = select(again, self.spec, self.system)
-        self.reach = choose(self.app, self.system, adapter=self.spec.adapter, channel=self.spec.channel)
-        self.ports = Ports(self.app)
+        means = self.means
+        self.reach = choose(self.app, self.system, adapter=self.spec.adapter, channel=self.spec.channel, means=means)
+        self.ports = observer(self.app, self.reach, means, timeout=self.spec.timeout)
         self.record = Record(directory, self.app) if directory else look(self.app)
         self.at_start = arguments_at_start(self.app)
         self.before = self.after = self.observe()
         self.spec = by_name(self.spec, self.before)
         self.record.forget_absent(self.before.devices)
+
+    @property
+    def means(self) -> Means:
+        """What the document says of how devices get into the application."""
+        bridges = {port.device.name: port.bridge for port in self.spec.ports if port.device and port.bridge}
+        return Means(self.spec.commands, self.spec.bridge, bridges)
 
     def observe(self) -> AppState:
         return assemble(self.ports.read(), self.record, self.at_start)
@@ -91,6 +98,10 @@ class AppWork:
     def plan(self, leaving: t.Collection[str] = ()) -> Plan:
         """``leaving``: devices that are going to lose their driver, and get one again before anything is attached."""
         return plan(self.spec, self.before, self.reach.verbs, leaving)
+
+    def can(self, *verbs: str) -> bool:
+        """Whether its adapter can do one of these."""
+        return any(verb in self.reach.verbs for verb in verbs)
 
     def acts(self) -> AppActs:
         # What changes things is imported when something is to be changed.
@@ -110,7 +121,7 @@ class AppWork:
         if predicted:
             from .preview import predict
 
-            after = predict(before, steps)
+            after = predict(before, steps, self.reach.verbs)
         return {
             "app": {
                 "prefix": self.app.prefix,

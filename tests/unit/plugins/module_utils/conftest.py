@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter, multiprocess
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach as reachability
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Means, Reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, record
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_adapter import SwitchingAdapter
@@ -75,7 +75,7 @@ def switching(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[FakeApp
         return [own, *reachability.multiprocess(app, system)]
 
     def connect(
-        app: App, reach: Reach, system: System, *, timeout: float, keep: t.Sequence[int] = ()
+        app: App, reach: Reach, system: System, *, timeout: float, keep: t.Sequence[int] = (), means: Means
     ) -> adapter.Adapter:
         kind = SwitchingAdapter if reach.adapter == "testpmd" else multiprocess.Multiprocess
         return kind(app, "ipc", system, timeout=timeout)

@@ -58,9 +58,9 @@ def test_choose(
 
 
 PROGRAMS: list[tuple[tuple[str, ...], list[str]]] = [
-    (("/usr/bin/dpdk-testpmd", "-i"), ["testpmd", "multiprocess", "multiprocess"]),
-    (("ovs-vswitchd",), ["multiprocess", "multiprocess"]),
-    ((), ["multiprocess", "multiprocess"]),
+    (("/usr/bin/dpdk-testpmd", "-i"), ["testpmd", "multiprocess", "multiprocess", "command"]),
+    (("pktgen",), ["multiprocess", "multiprocess", "command"]),
+    ((), ["multiprocess", "multiprocess", "command"]),
 ]
 
 

@@ -179,6 +179,10 @@ _ARGS = st.sampled_from(["", "a=1", "a=2", "b=1,a=1", "a=1,b=1"])
 _FLAG = st.booleans()
 
 
+# What test_drain.py has.
+_NO_HOOK: dict[str, t.Any] = {"drain": st.just(()), "undrain": st.just(()), "bridge": st.just("")}
+
+
 @st.composite
 def _states(draw: t.Callable[..., t.Any]) -> AppState:
     devices = []
@@ -200,6 +204,7 @@ _SPECS = st.builds(
     ports=st.lists(_PRESENT | _ABSENT, max_size=4).map(tuple),
     force=_FLAG,
     recreate=_FLAG,
+    **_NO_HOOK,
 ) | st.builds(
     AppSpec,
     st.just("web"),
@@ -207,6 +212,7 @@ _SPECS = st.builds(
     exclusive=st.just(True),
     force=_FLAG,
     recreate=_FLAG,
+    **_NO_HOOK,
 )
 _VERBS = st.sampled_from([ATTACHING, ALL])
 
