@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cards come and go while applications run (row 14), and slots are switched by dpdk_slot."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from bed import CARDS, PACKAGE, Bed, Pmd
+
+NEW = "0000:06:00.0"  # behind CARDS.ports[0]
+MAC = "52:54:00:99:00:01"
+FIRST = CARDS.e1000e[0]
+
+
+def plug(guest: Bed) -> None:
+    with contextlib.closing(guest.machine.qmp()) as qmp:
+        qmp.call("device_add", driver="e1000e", id="new", bus=CARDS.ports[0], mac=MAC, romfile="")
+    guest.until(lambda: guest.driver(NEW) == "e1000e" and guest.netdev(NEW), "the plugged card")
+
+
+@pytest.fixture
+def plugged(guest: Bed) -> Iterator[Bed]:
+    """A guest with one card more, which its kernel drives."""
+    plug(guest)
+    yield guest
+
+
+def pull(guest: Bed, *, wait: bool = True) -> None:
+    """Take the card out: QEMU asks the guest to let go of it, and it is gone when that has."""
+    with contextlib.closing(guest.machine.qmp()) as qmp:
+        qmp.call("device_del", id="new")
+        if wait:
+            qmp.wait("DEVICE_DELETED", device="new")
+    if wait:
+        guest.until(lambda: not there(guest), "the card to vanish")
+
+
+def there(guest: Bed) -> bool:
+    return guest.run("test", "-e", f"/sys/bus/pci/devices/{NEW}", check=False).returncode == 0
+
+
+def bind(driver: str, card: str = NEW) -> dict[str, Any]:
+    return {"devices": [{"device": card, "driver": driver}]}
+
+
+def port(state: str, card: str = NEW, **more: Any) -> dict[str, Any]:
+    entry = {"device": card, "state": state}
+    return {"apps": [{"app": "web", "adapter": "multiprocess", "channel": "ipc", "ports": [entry], **more}]}
+
+
+# Cards come and go
+
+
+def test_a_plugged_card_is_found_bound_and_attached_by_one_document(plugged: Bed) -> None:
+    pmd = plugged.testpmd()
+    document = {"devices": [{"select": {"mac": MAC}, "driver": "vfio-pci"}], **port("present")}
+    assert plugged.converge(document)["changed"]
+    assert list(pmd.ports()) == [NEW]
+    assert not plugged.converge(document)["changed"]
+
+
+def test_a_card_that_shall_go_while_an_application_has_it_goes_when_that_lets_go(plugged: Bed) -> None:
+    """The kernel waits for the application; our detach is what ends that, and nothing else is touched."""
+    pmd = plugged.testpmd()
+    plugged.converge({"devices": [bind("vfio-pci")["devices"][0], bind("vfio-pci", FIRST)["devices"][0]]})
+    plugged.converge({"apps": [{**port("present")["apps"][0], "ports": [{"device": NEW}, {"device": FIRST}]}]})
+    pull(plugged, wait=False)
+    assert there(plugged) and set(pmd.ports()) == {NEW, FIRST}
+    plugged.converge(port("absent"))
+    plugged.until(lambda: not there(plugged), "the card to vanish")
+    assert pmd.alive and list(pmd.ports()) == [FIRST]
+    assert not plugged.converge(port("absent"))["changed"]
+    error = plugged.refused({**bind("vfio-pci"), **port("present")})
+    assert error["reason"] == "no_device" and NEW in error["message"], error
+    assert list(pmd.ports()) == [FIRST]
+    plug(plugged)
+    assert plugged.converge({**bind("vfio-pci"), **port("present")})["changed"]
+    assert set(pmd.ports()) == {NEW, FIRST}
+
+
+def test_a_card_that_goes_while_it_is_given_back_is_told_and_its_port_is_detached(plugged: Bed) -> None:
+    """One document detaches it and gives it to the kernel; in between the kernel takes it off the bus."""
+    pmd = plugged.testpmd()
+    plugged.converge({**bind("vfio-pci"), **port("present")})
+    pull(plugged, wait=False)
+    error = plugged.refused({**bind("kernel"), **port("absent")})
+    assert error["reason"] in ("removed_underneath", "no_device"), error
+    assert NEW in error["message"] and error["way_out"], error
+    plugged.until(lambda: not there(plugged), "the card to vanish")
+    assert pmd.alive
+    assert not pmd.ports()
+    assert not plugged.converge(bind("kernel", FIRST))["changed"], "nothing is left to repair"
+
+
+@pytest.mark.parametrize("step", ["driver_override", "unbind", "drivers_probe"])
+def test_a_card_that_is_pulled_out_in_the_middle_of_a_bind_is_told(plugged: Bed, step: str) -> None:
+    """The run stops before or after a write until the card is gone."""
+    code = f"""
+        import os, time
+        from {PACKAGE}._errors import HotplugError
+        from {PACKAGE}._host import writes
+        from {PACKAGE}._state import engine
+        real = writes.Writer.write
+        def write(self, path, text):
+            real(self, path, text)
+            if path.endswith(given["step"]):
+                open("/run/gate", "w").close()
+                while os.path.exists("/sys/bus/pci/devices/" + given["card"]):
+                    time.sleep(0.05)
+        writes.Writer.write = write
+        try:
+            answer = engine.converge(given["document"])
+        except HotplugError as error:
+            answer = error.result()["error"]
+        os.unlink("/run/gate")
+    """
+    given = {"step": step, "card": NEW, "document": bind("vfio-pci")}
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(plugged.python, code, given)
+        plugged.until(lambda: plugged.run("test", "-e", "/run/gate", check=False).returncode == 0, "the gate")
+        pull(plugged)
+        error = run.result()
+    assert error["reason"] == "removed_underneath", error
+    assert NEW in error["message"] and error["way_out"], error
+    assert plugged.refused(bind("vfio-pci"))["reason"] == "no_device"
+    assert not plugged.converge(bind("kernel", FIRST))["changed"], "nothing is left to repair"
+    plug(plugged)
+    assert plugged.converge(bind("vfio-pci"))["changed"]
+    assert plugged.driver(NEW) == "vfio-pci"
+
+
+# Slots
+
+
+def slot_of(guest: Bed, address: str) -> str:
+    """The name of the slot with power that a card is in."""
+    listed = guest.slots()["slots"]
+    (name,) = [one["slot"] for one in listed if address in one["devices"] and one["power"] is not None]
+    return str(name)
+
+
+def test_a_card_leaves_the_bus_and_comes_back_only_when_nothing_drives_it(plugged: Bed) -> None:
+    away, back = {"device": NEW, "state": "absent"}, {"device": NEW, "state": "present"}
+    error = plugged.slots(away)["error"]
+    assert error["reason"] == "driver_holds" and "e1000e" in error["message"], error
+    assert plugged.driver(NEW) == "e1000e"
+    plugged.converge(bind("none"))
+    assert plugged.slots(away, check=True)["changed"] and there(plugged)
+    assert plugged.slots(away)["changed"] and not there(plugged)
+    assert not plugged.slots(away)["changed"]
+    assert plugged.slots(back)["changed"] and there(plugged)
+    assert not plugged.slots(back)["changed"]
+    plugged.until(lambda: plugged.driver(NEW) == "e1000e", "its driver, as at any boot")
+
+
+def test_a_slot_is_switched_only_when_nothing_drives_what_is_in_it(plugged: Bed) -> None:
+    name = slot_of(plugged, NEW)
+    off, on = {"slot": name, "state": "off"}, {"slot": name, "state": "on"}
+    assert not plugged.slots(on)["changed"]
+    error = plugged.slots(off)["error"]
+    assert error["reason"] == "driver_holds" and NEW in error["message"], error
+    assert there(plugged)
+    plugged.converge(bind("none"))
+    assert plugged.slots(off, check=True)["changed"] and there(plugged)
+    assert plugged.slots(off)["changed"] and not there(plugged)
+    # What is off is gone for this machine: QEMU takes such a card out.
+    assert not plugged.slots(off)["changed"]
+
+
+def test_a_slot_is_not_switched_while_an_application_has_its_card(plugged: Bed) -> None:
+    pmd: Pmd = plugged.testpmd()
+    plugged.converge({**bind("vfio-pci"), **port("present")})
+    name = slot_of(plugged, NEW)
+    for entry in ({"slot": name, "state": "off"}, {"device": NEW, "state": "absent"}):
+        error = plugged.slots(entry)["error"]
+        assert error["reason"] == "driver_holds" and "vfio-pci" in error["message"], error
+        assert "dpdk_port" in error["way_out"]
+    assert pmd.alive and list(pmd.ports()) == [NEW] and there(plugged)
+
+
+def test_a_slot_that_is_not_there_or_has_no_switch_is_refused_with_those_there_are(guest: Bed) -> None:
+    listed = guest.slots()["slots"]
+    error = guest.slots({"slot": "nowhere", "state": "off"})["error"]
+    assert error["reason"] == "no_slot_power", error
+    switchable = [one["slot"] for one in listed if one["power"] is not None]
+    assert switchable and all(name in error["way_out"] for name in switchable), error
