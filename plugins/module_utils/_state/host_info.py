@@ -32,7 +32,7 @@ def devices(
     """
     system = system or System()
     inventory = pci.inventory(system)
-    known = _known(system)
+    known = _known(system, inventory)
     chosen = _chosen(system, inventory, known, device, select, every=every)
     held = _held(system, inventory, chosen)
     groups: dict[int, dict[str, PciDevice]] = {}
@@ -85,12 +85,14 @@ def _chosen(
     return [one for one, device in inventory.items() if every or device.class_code.startswith(_CLASSES)]
 
 
-def _known(system: System) -> t.Mapping[str, t.Any]:
+def _known(system: System, inventory: t.Mapping[str, PciDevice]) -> t.Mapping[str, t.Any]:
+    """What is remembered of the cards that are there; another one at the same address is another one."""
     if not system.names("/var/lib/dpdk-hotplug"):
         return {}
     from .._host import memory
 
-    return memory.read(system)
+    kept = memory.read(system)
+    return {name: one for name, one in kept.items() if name in inventory and memory.holds(one, inventory[name])}
 
 
 def _held(system: System, inventory: t.Mapping[str, PciDevice], chosen: t.Sequence[str]) -> t.Mapping[str, t.Any]:
