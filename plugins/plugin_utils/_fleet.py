@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import typing as t
+from collections.abc import Mapping
 
 from . import _drift
 
@@ -120,17 +122,19 @@ def _asked(variables: Json) -> list[dict[str, t.Any]] | None:
 
 def plain(value: t.Any) -> t.Any:
     """What Ansible hands over as plain values, and without what looks like a secret."""
-    if isinstance(value, t.Mapping):
+    if isinstance(value, str):
+        return hidden(str(value))
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (dict, Mapping)):
         return {plain(name): plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value)
-    return hidden("".join(str(value)))
+    return hidden(str(value))
 
 
 def _shown(letter: str) -> str:
@@ -139,6 +143,7 @@ def _shown(letter: str) -> str:
     return "" if letter == "\r" else f"\\x{ord(letter):02x}"
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def hidden(words: str) -> str:
     """``password=xyz`` as ``password=(hidden)``; and what is no text in JSON or HTML is written out."""
     if not words.isprintable():

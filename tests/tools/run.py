@@ -101,7 +101,10 @@ def _mypy(log: Log) -> Counts:
     """All at once, from where the checkout has the name that it is imported by."""
     paths = [p for p in ("plugins", "tests", "bench") if list((REPO / p).rglob("*.py"))]
     settings = ["--config-file", str(REPO / "pyproject.toml"), "--cache-dir", str(REPO / ".mypy_cache")]
-    scripts = [str(collections() / NAME / p) for p in ("tests/tools", "tests/fleet", "tests/integration/real", "bench")]
+    scripts = [
+        str(collections() / NAME / p)
+        for p in ("tests/tools", "tests/fleet", "tests/integration/real", "tests/report", "bench")
+    ]
     log.check(
         [tools("lint").program("mypy"), *settings, *(str(NAME / p) for p in paths)],
         collections(),
@@ -280,6 +283,13 @@ def _fleet(release: str, log: Log) -> Counts:
     return _pytest(log, f"fleet-{release}", argv, {"DPDK_HOTPLUG_FLEET": f"test-{release}-{key(str(REPO))}"})
 
 
+def _browser(log: Log) -> Counts:
+    """The report, in a headless Chromium."""
+    with _installing:
+        bootstrap.packages("report")
+    return _pytest(log, "report", [tools("report").program("python"), "-m", "pytest", "tests/report"], {})
+
+
 def _targets(version: str, log: Log) -> Counts:
     """Every folder of tests/integration/targets but setup_*, as a play of its own against this machine."""
     ansible = tools(version)
@@ -364,14 +374,15 @@ _BUILT = tuple(part.name for part in TREES)
 FLEET = _named("fleet", ["22.11", "24.11"], _fleet)
 REAL = [Part("real", _real, _BUILT)]
 PLAYS = _named("targets", ANSIBLES, _targets, _BUILT)
+BROWSER = [Part("report", _browser)]
 DEMO = [Part("demo", _demo, _BUILT)]
 REPORT = [Part("coverage", _report, tuple(part.name for part in [*UNIT, *REAL, *PLAYS]))]
 SOAK = [Part("real", partial(_real, environment={"DPDK_HOTPLUG_SOAK": "1"}), _BUILT)]
 GROUPS = {
-    "test": [*TREES, *UNIT, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *LINT, *SANITY, *DEMO, *REPORT],
+    "test": [*TREES, *UNIT, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *BROWSER, *LINT, *SANITY, *DEMO, *REPORT],
     "lint": [*LINT, *SANITY],
     "unit": UNIT,
-    "integration": [*TREES, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS],
+    "integration": [*TREES, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *BROWSER],
     "soak": [*TREES, *SOAK],
 }
 
