@@ -96,6 +96,8 @@ def _read() -> dict[str, t.Any]:
 
 def _answer(request: dict[str, t.Any], begin: t.Callable[[], None] = lambda: None) -> dict[str, t.Any]:
     _same_version(request.pop("version", None))
+    if _has_commands(request):
+        raise _bad("has commands to run, which are for modules: who may send requests may not run anything as root")
     check = request.pop("check", False)
     if set(request) == {"module", "options"} and isinstance(check, bool):
         return _as_module(request["module"], request["options"], begin, check=check)
@@ -111,6 +113,14 @@ def _answer(request: dict[str, t.Any], begin: t.Callable[[], None] = lambda: Non
     return _looked(verb, _kinds(given, _VERBS[verb]), check=check)
 
 
+def _has_commands(value: t.Any) -> bool:
+    """Whether a document or options would have commands of the operator's run. sudo may grant requests, not these."""
+    if isinstance(value, dict):
+        return any(value.get(name) for name in _COMMANDS) or any(map(_has_commands, value.values()))
+    return isinstance(value, list) and any(map(_has_commands, value))
+
+
+_COMMANDS = ("commands", "drain", "undrain")
 _OF_PORTS = ("dpdk_port", "dpdk_port_info", "dpdk_app_info")
 _OF_THE_HOST = ("dpdk_device", "dpdk_sriov", "dpdk_hugepages", "dpdk_slot", "dpdk_host")
 _LOOKS_AT_THE_HOST = ("dpdk_device_info", "dpdk_hugepages_info", "dpdk_host_info")

@@ -114,18 +114,19 @@ class FastAction(ModuleAction):
 
     def _options(self) -> tuple[Json, str]:
         """The task's arguments as the module has them, and what it would say is wrong with them."""
+        try:
+            given = json.loads(json.dumps(self._task.args))
+        except (TypeError, ValueError) as exc:
+            raise _ForTheModule(f"JSON cannot hold the arguments: {exc}") from exc
         limits = {name: value for name, value in self.spec.items() if name != "supports_check_mode"}
         validator = ArgumentSpecValidator(**{**limits, "argument_spec": _paths_of_the_host(self.spec["argument_spec"])})
-        found = validator.validate(self._task.args)
+        found = validator.validate(given)
         wrong = ""
         if found.errors.errors:
             wrong = found.errors.msg
             if isinstance(found.errors[0], UnsupportedError):
                 wrong = f"Unsupported parameters for ({self._task.action}) module: {wrong}"
-        try:
-            return json.loads(json.dumps({**self._task.args, **found.validated_parameters})), wrong
-        except (TypeError, ValueError) as exc:
-            raise _ForTheModule(f"JSON cannot hold the arguments: {exc}") from exc
+        return {**given, **found.validated_parameters}, wrong
 
     def _shown(self, answer: Json, options: Json, variables: Json) -> Json:
         """With what Ansible itself adds to the results of modules."""

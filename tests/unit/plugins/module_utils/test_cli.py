@@ -631,6 +631,67 @@ def test_requests(web: tuple[FakeApp, t.Callable[..., int]], run: str, monkeypat
     assert code == 0 and [port["port_id"] for port in answer["ports"]] == [1]
 
 
+TASK = {
+    **dict.fromkeys(("app", "device", "port_id", "ports", "runtime_dir", "started", "commands", "drain", "undrain")),
+    **dict.fromkeys(("exclusive", "force", "recreate"), False),
+    **dict.fromkeys(("adapter", "channel"), "auto"),
+    "state": "present",
+    "atomic": True,
+    "timeout": 30.0,
+}
+
+
+def task(module: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, **more: t.Any) -> t.Any:
+    """Whether it had begun, and the answer."""
+    stdin(monkeypatch, json.dumps({"module": module, "version": _version.version(), **more}).encode())
+    _helper.main(["request"])
+    *begun, answer = capfd.readouterr().out.splitlines()
+    return begun == [_helper.BEGUN], json.loads(answer)
+
+
+def test_a_task_gets_what_its_module_returns(
+    web: tuple[FakeApp, t.Callable[..., int]],
+    run: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app, _call = web
+    options = {**TASK, "app": "web", "device": "net_null1", "runtime_dir": run}
+    begun, answer = task("dpdk_port", capfd, monkeypatch, options=options, check=True)
+    assert begun and answer["changed"] and app.requests == []
+    begun, answer = task("dpdk_port", capfd, monkeypatch, options=options)
+    assert begun and answer["changed"] and list(app.attached) == ["net_null0", "net_null1"]
+    assert answer["diff"]["before_header"] == "ports of DPDK application web" and answer["warnings"] == []
+    begun, answer = task("dpdk_port", capfd, monkeypatch, options={**options, "app": "mail"})
+    assert begun and answer["failed"] and answer["error"]["reason"] == "no_application" and not answer["changed"]
+    begun, answer = task("dpdk_app_info", capfd, monkeypatch, options={"app": None, "runtime_dir": run})
+    assert begun and [one["prefix"] for one in answer["apps"]] == ["web"]
+
+
+NOT_BEGUN: list[dict[str, t.Any]] = [
+    {"module": "dpdk_kernel_args", "options": {}},
+    {"module": ["dpdk_port"], "options": {}},
+    {"module": "dpdk_failure", "options": {}},
+    {"module": "dpdk_port", "options": []},
+    {"module": "dpdk_port", "options": TASK, "check": "no"},
+    {"module": "dpdk_port", "options": TASK, "version": "0.0.0"},
+    {"module": "dpdk_port", "options": TASK, "converge": {}},
+    {"module": "dpdk_port"},
+    {"module": "dpdk_port", "options": {**TASK, "commands": {"attach": ["id"]}}},
+    {"module": "dpdk_port", "options": {**TASK, "drain": ["id"]}},
+    {"module": "dpdk_port", "options": {**TASK, "ports": [{"device": "net_null0", "undrain": ["id"]}]}},
+    {"module": "dpdk_host", "options": {"apps": [{"app": "web", "commands": {"status": ["id"]}}]}},
+]
+
+
+@pytest.mark.parametrize("request_", NOT_BEGUN, ids=str)
+def test_a_task_that_the_command_does_not_take_may_run_as_a_module(
+    request_: dict[str, t.Any], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answer = task(capfd=capfd, monkeypatch=monkeypatch, **request_)
+    assert not begun and answer["failed"] and answer["error"]["reason"] in ("bad_request", "other_version")
+
+
 REQUESTS: list[tuple[t.Any, str, int]] = [
     (b"", "bad_request", 2),
     (b"[", "bad_request", 2),
@@ -645,6 +706,7 @@ REQUESTS: list[tuple[t.Any, str, int]] = [
     ({"apps": {}, "check": 1}, "bad_request", 2),
     ({"apps": {}, "version": "0.0.0"}, "other_version", 3),
     ({"converge": []}, "bad_document", 2),
+    ({"converge": {"apps": [{"app": "web", "ports": [{"device": "net_null1", "drain": ["id"]}]}]}}, "bad_request", 2),
     ({"converge": {"apps": [{"app": "../x"}]}}, "bad_prefix", 2),
 ]
 
