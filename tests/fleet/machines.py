@@ -319,7 +319,7 @@ class Guest:
             "StrictHostKeyChecking": "no",
             "UserKnownHostsFile": "/dev/null",
             "LogLevel": "ERROR",
-            "ConnectTimeout": "10",
+            "ConnectTimeout": "60",
             "ServerAliveInterval": "5",
             "ServerAliveCountMax": "12",
             "ControlMaster": "auto",

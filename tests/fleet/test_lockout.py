@@ -64,7 +64,8 @@ DISGUISES = {
         False,
     ),
     "macvlan": (
-        "ip link set $n up; ip link add link $n name macvlan7 type macvlan mode bridge; ip link set macvlan7 up; "
+        # With the card's own MAC: the other end knows that one.
+        "ip link set $n up; ip link add link $n name macvlan7 type macvlan mode passthru; ip link set macvlan7 up; "
         f"ip address add {_OWN}/24 dev macvlan7",
         f"$n carries macvlan macvlan7, which has the address {_OWN}",
         True,
