@@ -26,8 +26,8 @@ class Adapter(t.Protocol):
     channel: str
     verbs: frozenset[str]
 
-    def precheck(self) -> None:
-        """Refuse whatever can be refused before the first change."""
+    def precheck(self, attaching: t.Sequence[Devargs] = ()) -> None:
+        """Refuse whatever can be refused before the first change. ``attaching``: what is going to be attached."""
 
     def release(self, port_ids: t.Sequence[int]) -> None:
         """Make ready, all at once, for these ports to be stopped. What is not stopped after all ends as it was."""
@@ -46,6 +46,9 @@ class Adapter(t.Protocol):
 
     def settle(self) -> bool:
         """After an unknown outcome: wait until the application is done with it; False if it does not get there."""
+
+    def revoke(self, verb: str, device: Devargs) -> str | None:
+        """Take back an act after the application's end: why it cannot, empty if it did, None where it went with it."""
 
     def close(self) -> None:
         """Let go of everything that is held."""
@@ -68,7 +71,11 @@ def connect(
         from .command import Command
         from .ports import observer
 
-        return Command(app, means.commands, observer(app, reach, means, timeout=timeout), timeout=timeout)
+        return Command(app, means.commands, observer(app, reach, means, system, timeout=timeout), timeout=timeout)
+    if reach.adapter == "openvswitch":
+        from .openvswitch import OpenVSwitch
+
+        return OpenVSwitch(app, means, system, timeout=timeout)
     if reach.adapter == "testpmd":
         from .testpmd import Testpmd
 

@@ -48,10 +48,18 @@ class App(t.NamedTuple):
         return f"{self.root}{self.runtime_dir}/{self.prefix}"
 
     @property
+    def program(self) -> str:
+        """The name of its program."""
+        return self.command[0].rpartition("/")[2] if self.command else ""
+
+    @property
     def is_testpmd(self) -> bool:
         """Whether it is DPDK's test application, by the name of its program."""
-        program = self.command[0].rpartition("/")[2] if self.command else ""
-        return program in ("dpdk-testpmd", "testpmd")
+        return self.program in ("dpdk-testpmd", "testpmd")
+
+    @property
+    def is_openvswitch(self) -> bool:
+        return self.program in ("ovs-vswitchd", "ovs-vswitchd-dpdk")
 
     @property
     def params(self) -> tuple[str, ...]:

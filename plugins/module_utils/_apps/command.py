@@ -30,7 +30,7 @@ class Command:
         self._ports = ports
         self._timeout = timeout
 
-    def precheck(self) -> None:
+    def precheck(self, attaching: t.Sequence[Devargs] = ()) -> None:
         for verb, words in self._commands.items():
             hooks.check(words, f"command for {verb}")
 
@@ -69,6 +69,9 @@ class Command:
     def settle(self) -> bool:
         """A command that did not end in time was ended: what it did is done."""
         return True
+
+    def revoke(self, verb: str, device: Devargs) -> str | None:
+        return None
 
     def close(self) -> None:
         """Nothing is held."""

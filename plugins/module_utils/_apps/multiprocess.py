@@ -63,7 +63,7 @@ class Multiprocess:
 
         return EalChannel(self._app, timeout=self._answer, keep=self._keep, system=self._system)
 
-    def precheck(self) -> None:
+    def precheck(self, attaching: t.Sequence[Devargs] = ()) -> None:
         if self._primary is None:
             return
         if not self._primary.ping(timeout=_PING):
@@ -150,6 +150,9 @@ class Multiprocess:
             return self._primary.ping(timeout=_SETTLE)
         time.sleep(_SETTLE)
         return True
+
+    def revoke(self, verb: str, device: Devargs) -> str | None:
+        return None
 
     def close(self) -> None:
         self._directory.close()

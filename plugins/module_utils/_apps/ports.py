@@ -10,7 +10,7 @@ import typing as t
 
 from .._binding.telemetry import Telemetry
 from .._errors import HotplugError
-from .._system import Directory
+from .._system import Directory, System
 from .app import App, Means, Port, Reach
 
 # RTE_MAX_ETHPORTS is 32 unless DPDK was built otherwise (config/rte_config.h): look on while a block is full or
@@ -31,12 +31,16 @@ class Observer(t.Protocol):
         """Those of the ports that are still there."""
 
 
-def observer(app: App, reach: Reach, means: Means, *, timeout: float) -> Observer:
+def observer(app: App, reach: Reach, means: Means, system: System, *, timeout: float) -> Observer:
     """What tells the ports of an application that is reached this way; ``timeout``: seconds."""
     if reach.adapter == "command" and "status" in means.commands:
         from .command import CommandPorts
 
         return CommandPorts(app, means.commands["status"], timeout=timeout)
+    if reach.adapter == "openvswitch":
+        from .openvswitch import OpenVSwitchPorts
+
+        return OpenVSwitchPorts(app, system, timeout=timeout)
     return Ports(app)
 
 

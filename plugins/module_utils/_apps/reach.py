@@ -20,6 +20,7 @@ MULTIPROCESS_VERBS = ("attach", "detach")
 # The socket of a console, in the directory that we keep for an application.
 CONSOLE = "console"
 TESTPMD_VERBS = ("attach", "detach", "start", "stop")
+OPENVSWITCH_VERBS = ("attach", "detach", "attach_started", "detach_started")
 # What commands of the operator can be for; status is how the ports are read, and no verb.
 COMMAND_VERBS = ("attach", "detach", "start", "stop")
 # app/test-pmd/parameters.c: getopt_long() takes the short options together, -ia, and long ones cut short.
@@ -33,6 +34,8 @@ def reaches(app: App, system: System) -> t.Iterator[Reach]:
     """
     if app.is_testpmd:
         yield testpmd(app, system)
+    if app.is_openvswitch:
+        yield openvswitch(app, system)
     yield from multiprocess(app, system)
     yield command(app, Means())
 
@@ -130,6 +133,29 @@ def command(app: App, means: Means) -> Reach:
         why = _no_ports(app)
     verbs = tuple(verb for verb in COMMAND_VERBS if verb in means.commands or not means.commands)
     return Reach("command", "", not why, why, verbs)
+
+
+def openvswitch(app: App, system: System) -> Reach:
+    """Whether the database and the control socket of an Open vSwitch are there. Nothing is asked of it."""
+    why = _apart(app) or _no_ports(app)
+    if not why:
+        from .ovsdb import places
+
+        try:
+            places(app, system)
+        except HotplugError as error:
+            why = error.message
+    return Reach("openvswitch", "", not why, why, OPENVSWITCH_VERBS)
+
+
+def _apart(app: App) -> str:
+    if not app.running:
+        return "it is not running"
+    if app.distrust or _not_ours(app):
+        return app.distrust or _not_ours(app)
+    if app.root:
+        return f"it runs in a mount namespace of its own (pid {app.pid}): run the play in its container"
+    return ""
 
 
 def testpmd(app: App, system: System) -> Reach:

@@ -91,7 +91,7 @@ class Testpmd:
         self._released: set[int] = set()
         self._joining: set[int] = set()
 
-    def precheck(self) -> None:
+    def precheck(self, attaching: t.Sequence[Devargs] = ()) -> None:
         if self._app.secondaries:
             self._check_secondaries()
         self._run()
@@ -206,6 +206,9 @@ class Testpmd:
         except HotplugError:
             return False
         return True
+
+    def revoke(self, verb: str, device: Devargs) -> str | None:
+        return None
 
     def close(self) -> None:
         """Let others have the console. What release() took out and nobody stopped forwards again."""

@@ -38,7 +38,7 @@ class AppActs:
             if step.verb == "attach" and step.device.name not in self.work.before.devices:
                 self._journal.planned(step.device)
         try:
-            self._adapter.precheck()
+            self._adapter.precheck([step.device for step in steps if step.verb == "attach"])
             if any(step.verb == "drain" for step in steps):
                 from . import drain
 
@@ -61,8 +61,11 @@ class AppActs:
 
     def take_back(self, step: Step) -> str | None:
         """Do the inverse of a step; why it could not, empty if it could, None where there is nothing left to do."""
-        if gone(self.work.app, self.work.system):  # its ports went with it
-            return None
+        ended = gone(self.work.app, self.work.system)
+        if ended and not self.work.spec.atomic:
+            return None  # its ports went with it
+        if ended:
+            return self._adapter.revoke(step.verb, step.device) if step.verb in ("attach", "detach") else None
         if not self.work.spec.atomic:
             return "atomic is false"
         if self.silent:
@@ -104,8 +107,10 @@ class AppActs:
                 raise ended.about(app=self.work.app.prefix, device=step.device.name) from error
         if self.silent:
             return False
-        if step.verb in ("attach", "detach"):
-            return (there is not None) == (step.verb == "attach")
+        if step.verb == "detach":
+            return there is None
+        if step.verb == "attach":
+            return there is not None and there.adopted
         return there is not None and there.started == (step.verb == "start")
 
     def _attach(self, device: Devargs) -> None:

@@ -62,5 +62,6 @@ def ports_result(devices: t.Mapping[str, DeviceState]) -> list[dict[str, t.Any]]
         }
         for one in devices.values()
         for port in one.ports
+        if port.port_id >= 0  # it is asked for, and the application does not have it
     ]
     return sorted(rows, key=lambda row: t.cast(int, row["port_id"]))

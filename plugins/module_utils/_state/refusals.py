@@ -149,11 +149,13 @@ def gone(app: App, system: System) -> bool:
 
 def told(error: HotplugError, app: App, system: System) -> HotplugError:
     """The error as it is, or that the application has ended, where that is what lies behind it."""
-    if error.reason not in ("telemetry", "primary_gone", "no_mp_socket") or not _ends(app, system):
+    ending = error.reason in ("telemetry", "primary_gone", "no_mp_socket")
+    if not (_ends if ending else gone)(app, system):
         return error
+    cause = "" if ending else f": {error.message}"
     return HotplugError(
         "primary_gone",
-        f"application '{app.prefix}' (pid {app.pid}) ended in the middle of it",
+        f"application '{app.prefix}' (pid {app.pid}) ended in the middle of it{cause}",
         way_out="Its ports went with it. Start it again and repeat.",
     )
 

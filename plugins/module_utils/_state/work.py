@@ -79,7 +79,7 @@ class AppWork:
                 self.app = select(again, self.spec, self.system)
         means = self.means
         self.reach = choose(self.app, self.system, adapter=self.spec.adapter, channel=self.spec.channel, means=means)
-        self.ports = observer(self.app, self.reach, means, timeout=self.spec.timeout)
+        self.ports = observer(self.app, self.reach, means, self.system, timeout=self.spec.timeout)
         self.record = Record(directory, self.app) if directory else look(self.app)
         self.at_start = arguments_at_start(self.app)
         self.before = self.after = self.observe()
@@ -111,7 +111,7 @@ class AppWork:
 
     def action(self, step: Step) -> dict[str, t.Any]:
         state = self.after.devices.get(step.device.name) or self.before.devices.get(step.device.name)
-        ports = [port.port_id for port in state.ports] if state else []
+        ports = [port.port_id for port in state.ports if port.port_id >= 0] if state else []
         return {"action": step.verb, "device": step.device.name, "devargs": step.device.text, "port_ids": ports}
 
     def result(self, steps: t.Sequence[Step], *, predicted: bool) -> dict[str, t.Any]:

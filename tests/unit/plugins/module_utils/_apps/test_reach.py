@@ -59,6 +59,7 @@ def test_choose(
 
 PROGRAMS: list[tuple[tuple[str, ...], list[str]]] = [
     (("/usr/bin/dpdk-testpmd", "-i"), ["testpmd", "multiprocess", "multiprocess", "command"]),
+    (("ovs-vswitchd", "unix:/x"), ["openvswitch", "multiprocess", "multiprocess", "command"]),
     (("pktgen",), ["multiprocess", "multiprocess", "command"]),
     ((), ["multiprocess", "multiprocess", "command"]),
 ]
