@@ -179,7 +179,7 @@ def _app(app: Json, drift: t.Sequence[Json]) -> dict[str, t.Any]:
     missing = [one[len(app["prefix"]) + 1 :] for one in own if one.startswith(app["prefix"] + " ")]
     return {
         **app,
-        "way": " ".join(filter(None, (ways[0]["adapter"], ways[0]["channel"]))) if ways else "",
+        "way": ways[0]["adapter"] + (f" ({ways[0]['channel']})" if ways[0]["channel"] else "") if ways else "",
         "stuck": "" if ways else "; ".join(dict.fromkeys(one["reason"] for one in app["adapters"] if one["reason"])),
         "ports": [
             {**port, "differs": any(_is_of(one, app["prefix"], port["device"]) for one in differing)}
@@ -202,6 +202,8 @@ def _at_boot(boot: Json | None) -> list[tuple[str, str]]:
 
 def size(kib: int) -> str:
     """KiB as people write it."""
+    if not kib:
+        return "none"
     value = float(kib)
     for unit in ("KiB", "MiB", "GiB"):
         if value < 1024:

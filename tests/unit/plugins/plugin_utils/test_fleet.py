@@ -186,7 +186,7 @@ def test_no_state_is_invisible_on_the_bar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kib", "text"), [(0, "0 KiB"), (2048, "2 MiB"), (3 << 19, "1.5 GiB"), (5 << 30, "5.0 TiB"), (123 << 30, "123 TiB")]
+    ("kib", "text"), [(0, "none"), (2048, "2 MiB"), (3 << 19, "1.5 GiB"), (5 << 30, "5.0 TiB"), (123 << 30, "123 TiB")]
 )
 def test_sizes_are_as_people_write_them(kib: int, text: str) -> None:
     assert _page.size(kib) == text
