@@ -76,6 +76,10 @@ def connect(
         from .openvswitch import OpenVSwitch
 
         return OpenVSwitch(app, means, system, timeout=timeout)
+    if reach.adapter == "grout":
+        from .grout import Grout
+
+        return Grout(app, system, timeout=timeout)
     if reach.adapter == "testpmd":
         from .testpmd import Testpmd
 

@@ -62,6 +62,10 @@ class App(t.NamedTuple):
         return self.program in ("ovs-vswitchd", "ovs-vswitchd-dpdk")
 
     @property
+    def is_grout(self) -> bool:
+        return self.program == "grout"
+
+    @property
     def params(self) -> tuple[str, ...]:
         """Its EAL parameters, or its whole command line where telemetry does not tell them."""
         return self.command if self.eal_params is None else self.eal_params

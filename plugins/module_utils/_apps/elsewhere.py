@@ -73,7 +73,8 @@ def _unlisted(system: System, eal: t.Sequence[int], apps: t.Sequence[App]) -> li
         app = App("", "", "", pid, system.uid(pid), process.start_time, process.name, system.command(pid))
         if "secondary" in app.option_values("--proc-type"):
             continue
-        prefix = (app.option_values("--file-prefix") or ["rte"])[-1]
+        # grout starts EAL with neither files nor telemetry: its own name tells more than EAL's default.
+        prefix = (app.option_values("--file-prefix") or ["grout" if app.is_grout else "rte"])[-1]
         ours = os.geteuid() in (0, app.uid)
         why = "it serves no telemetry" if ours else "what it serves is not open to other users"
         found.append(app._replace(prefix=prefix, telemetry_error=why))

@@ -99,7 +99,7 @@ class OpenVSwitch:
             raise
 
     def _kept(self, device: Devargs) -> list[Saved]:
-        """What we took off, with these arguments. What is attached anew, and not put back, goes where it is asked for."""
+        """What we took off, with these arguments. What is attached anew, not put back, goes where it is asked for."""
         kept = [one.of(device.text) for one in self._removed.get(device.name, [])]
         if device.name not in self._planned:
             return kept

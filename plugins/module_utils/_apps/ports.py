@@ -41,6 +41,10 @@ def observer(app: App, reach: Reach, means: Means, system: System, *, timeout: f
         from .openvswitch import OpenVSwitchPorts
 
         return OpenVSwitchPorts(app, system, timeout=timeout)
+    if reach.adapter == "grout":
+        from .grout import GroutPorts
+
+        return GroutPorts(app, system, timeout=timeout)
     return Ports(app)
 
 

@@ -21,6 +21,7 @@ MULTIPROCESS_VERBS = ("attach", "detach")
 CONSOLE = "console"
 TESTPMD_VERBS = ("attach", "detach", "start", "stop")
 OPENVSWITCH_VERBS = ("attach", "detach", "attach_started", "detach_started")
+GROUT_VERBS = ("attach", "detach", "start", "stop", "attach_started", "detach_started")
 # What commands of the operator can be for; status is how the ports are read, and no verb.
 COMMAND_VERBS = ("attach", "detach", "start", "stop")
 # app/test-pmd/parameters.c: getopt_long() takes the short options together, -ia, and long ones cut short.
@@ -36,6 +37,8 @@ def reaches(app: App, system: System) -> t.Iterator[Reach]:
         yield testpmd(app, system)
     if app.is_openvswitch:
         yield openvswitch(app, system)
+    if app.is_grout:
+        yield grout(app, system)
     yield from multiprocess(app, system)
     yield command(app, Means())
 
@@ -146,6 +149,16 @@ def openvswitch(app: App, system: System) -> Reach:
         except HotplugError as error:
             why = error.message
     return Reach("openvswitch", "", not why, why, OPENVSWITCH_VERBS)
+
+
+def grout(app: App, system: System) -> Reach:
+    """Whether grout's socket and its client are there. Nothing is asked of it."""
+    why = _apart(app)
+    if not why:
+        from .grout import obstacle
+
+        why = obstacle(app, system)
+    return Reach("grout", "", not why, why, GROUT_VERBS)
 
 
 def _apart(app: App) -> str:

@@ -10,12 +10,13 @@ import typing as t
 
 from .._apps.app import App
 from .._apps.discovery import check_prefix, find
-from .._apps.ports import Ports
+from .._apps.ports import Observer, Ports
 from .._apps.reach import reaches
 from .._devices import parse
 from .._errors import HotplugError
 from .._system import System
 from .._threads import side_by_side
+from .checks import PATIENCE
 from .observe import arguments_at_start, assemble, ports_result
 from .record import look
 
@@ -37,7 +38,7 @@ def ports(
     read: list[dict[str, t.Any]] = []
     unread: list[dict[str, t.Any]] = []
     running = [one for one in found if one.running]
-    for one, (own, why) in zip(running, side_by_side(_ports, running)):
+    for one, (own, why) in zip(running, side_by_side(lambda one: _ports(one, system), running)):
         whose = {"app": one.prefix, "runtime_dir": one.runtime_dir, "pid": one.pid}
         read += [{**whose, **port} for port in own or () if wanted in ("", port["device"])]
         unread += [{**whose, "reason": why}] if own is None else []
@@ -45,7 +46,7 @@ def ports(
 
 
 def _app(app: App, system: System) -> dict[str, t.Any]:
-    ports, unread = _ports(app)
+    ports, unread = _ports(app, system)
     return {
         "prefix": app.prefix,
         "runtime_dir": app.runtime_dir,
@@ -80,11 +81,20 @@ def _printable(word: str) -> str:
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _ports(app: App) -> tuple[list[dict[str, t.Any]] | None, str]:
+def _observer(app: App, system: System) -> Observer:
+    """What tells its ports, without anything that an operator has to say first."""
+    if not app.is_grout:
+        return Ports(app)
+    from .._apps.grout import GroutPorts
+
+    return GroutPorts(app, system, timeout=PATIENCE)
+
+
+def _ports(app: App, system: System) -> tuple[list[dict[str, t.Any]] | None, str]:
     """The ports, or None and why they cannot be read."""
     if not app.running:
         return None, app.distrust or "it is not running"
     try:
-        return ports_result(assemble(Ports(app).read(), look(app), arguments_at_start(app)).devices), ""
+        return ports_result(assemble(_observer(app, system).read(), look(app), arguments_at_start(app)).devices), ""
     except HotplugError as error:
         return None, error.message

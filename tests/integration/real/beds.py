@@ -20,10 +20,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from releases import HOST, Dpdk, NotHere, is_alive, query, reserved_hugepages, wait_until
+from releases import CHROOTS, HOST, Dpdk, NotHere, is_alive, query, reserved_hugepages, wait_until
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console
 
+BASE = "net_ring9"  # what each of them has from the start
 ACT = str(Path(__file__).with_name("act.py"))
 _SERVE = f"""
 import sys
@@ -83,7 +84,7 @@ class WithTestpmd(Bed):
     prefix = "bed"
 
     def start(self) -> None:
-        self.app = Dpdk(HOST).start_testpmd(self.prefix, ["net_ring9"])
+        self.app = Dpdk(HOST).start_testpmd(self.prefix, [BASE])
         self.pid = self.app.pid
 
     def make_started(self, device: str) -> None:
@@ -143,7 +144,7 @@ class Console(Bed):
     can = frozenset(("attach", "detach", "start", "stop"))
 
     def start(self) -> None:
-        eal = [f"--file-prefix={self.prefix}", "-l", "0,1", "--no-huge", "--no-pci", "-m", "256", "--vdev=net_ring9"]
+        eal = [f"--file-prefix={self.prefix}", "-l", "0,1", "--no-huge", "--no-pci", "-m", "256", f"--vdev={BASE}"]
         program = [*Dpdk(HOST).command("dpdk-testpmd", *eal), "--", "-i", "--total-num-mbufs=2048"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with open(self.directory / "log", "wb") as log:
@@ -196,7 +197,7 @@ class OpenVSwitch(Bed):
             self._server = subprocess.Popen(["ovsdb-server", database, remote], stdout=log, stderr=log)
         wait_until((self._run / "db.sock").exists, "ovsdb-server")
         self.vsctl("--no-wait", "init")
-        extra = 'other_config:dpdk-extra="--no-pci --vdev=net_ring9"'
+        extra = f'other_config:dpdk-extra="--no-pci --vdev={BASE}"'
         settings = ["dpdk-init=true", "dpdk-socket-mem=256", "dpdk-lcore-mask=1", "pmd-cpu-mask=2"]
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", extra, *(f"other_config:{one}" for one in settings))
         self.switch_on()
@@ -210,8 +211,8 @@ class OpenVSwitch(Bed):
             argv = ["nice", str(OVS), f"unix:{self._run}/db.sock", "--pidfile"]
             self._process = subprocess.Popen(argv, stdout=log, stderr=log)
         self.pid = self._process.pid
-        self.vsctl("show")
         wait_until(lambda: self._initialized(), "ovs-vswitchd", 30)
+        self.vsctl("set", "Open_vSwitch", ".", f"external_ids:started={self.pid}")  # waits until all is as configured
 
     def _initialized(self) -> bool:
         assert self._process.poll() is None, (self.directory / "log").read_text()[-3000:]
@@ -241,7 +242,49 @@ class OpenVSwitch(Bed):
         self._pages.close()
 
 
-BEDS = (Console, Multiprocess, Commands, OpenVSwitch)
+class Grout(Bed):
+    """grout of sid in its tree, in its test mode, which needs no hugepages; its client runs in the tree as well."""
+
+    adapter = "grout"
+    prefix = "grout"
+    can = frozenset(("attach", "detach", "start", "stop", "attach_started", "detach_started"))
+    settles_itself = True
+
+    def start(self) -> None:
+        root = CHROOTS / "25.11"
+        if not (root / "usr/bin/grout").exists():
+            raise NotHere("there is no grout in the tree 25.11: tests/tools/chroots.py builds it")
+        client = self.directory / "bin" / "grcli"
+        client.parent.mkdir(exist_ok=True)
+        client.write_text(f'#!/bin/sh\nexec chroot {root} /usr/bin/grcli "$@"\n')
+        client.chmod(0o755)
+        if str(client.parent) not in os.environ["PATH"]:
+            os.environ["PATH"] = f"{client.parent}{os.pathsep}{os.environ['PATH']}"
+        self._socket = Path("/run/grout-bed.sock")
+        self._socket.unlink(missing_ok=True)
+        with open(self.directory / "log", "wb") as log:
+            argv = ["chroot", str(root), "grout", "-t", "-s", str(self._socket)]
+            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.pid = self._process.pid
+        wait_until(self._socket.exists, "grout's socket")
+        self.cli("interface", "add", "port", BASE, "devargs", BASE)
+
+    def cli(self, *words: str) -> Any:
+        argv = ["grcli", "-s", str(self._socket), "-e", "-j", *words]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout) if done.stdout.startswith(("[", "{")) else None
+
+    def devices(self) -> dict[str, bool]:
+        rows = [row for row in self.cli("interface", "show") if row["type"] == "port"]
+        told = [self.cli("interface", "show", "name", row["name"]) for row in rows]
+        return {one["devargs"].partition(",")[0]: "up" in one["flags"] for one in told}
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+BEDS = (Console, Multiprocess, Commands, OpenVSwitch, Grout)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beds import BEDS, Bed, running
+from beds import BASE, BEDS, Bed, running
 from faults import names_all
 from releases import NotHere
 
@@ -19,7 +19,6 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import Hotplu
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import info
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.engine import converge
 
-BASE = "net_ring9"  # what every bed was started with
 Done = dict[str, Any]
 
 

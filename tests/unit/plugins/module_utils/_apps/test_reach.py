@@ -44,7 +44,7 @@ CHOSEN: list[tuple[tuple[bool, bool, bool], dict[str, str], t.Any]] = [
 
 @pytest.mark.parametrize("usable, asked, expected", CHOSEN)
 def test_choose(
-    monkeypatch: pytest.MonkeyPatch, usable: tuple[bool, bool, bool], asked: dict[str, str], expected: t.Any
+    monkeypatch: pytest.MonkeyPatch, usable: tuple[bool, bool, bool], asked: dict[str, t.Any], expected: t.Any
 ) -> None:
     monkeypatch.setattr(reach, "reaches", lambda _app, _system: iter(ways(*usable)))
     if isinstance(expected, tuple):
@@ -60,6 +60,7 @@ def test_choose(
 PROGRAMS: list[tuple[tuple[str, ...], list[str]]] = [
     (("/usr/bin/dpdk-testpmd", "-i"), ["testpmd", "multiprocess", "multiprocess", "command"]),
     (("ovs-vswitchd", "unix:/x"), ["openvswitch", "multiprocess", "multiprocess", "command"]),
+    (("/usr/bin/grout", "-t"), ["grout", "multiprocess", "multiprocess", "command"]),
     (("pktgen",), ["multiprocess", "multiprocess", "command"]),
     ((), ["multiprocess", "multiprocess", "command"]),
 ]
