@@ -14,7 +14,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from ._errors import HotplugError
 
-_MAX_REQUEST = 1 << 20
+MAX_REQUEST = 1 << 20
 # Written before the answer to a task: from here on something may be changed. Without it the task may run as a module.
 BEGUN = "dpdk-hotplug: begun"
 
@@ -82,9 +82,9 @@ def _write(fd: int, line: str) -> None:
 def _read() -> dict[str, t.Any]:
     import json
 
-    data = sys.stdin.buffer.read(_MAX_REQUEST + 1)
-    if len(data) > _MAX_REQUEST:
-        raise _bad(f"has more than {_MAX_REQUEST} bytes")
+    data = sys.stdin.buffer.read(MAX_REQUEST + 1)
+    if len(data) > MAX_REQUEST:
+        raise _bad(f"has more than {MAX_REQUEST} bytes")
     try:
         request = json.loads(data)
     except (ValueError, RecursionError) as exc:
@@ -96,7 +96,7 @@ def _read() -> dict[str, t.Any]:
 
 def _answer(request: dict[str, t.Any], begin: t.Callable[[], None] = lambda: None) -> dict[str, t.Any]:
     _same_version(request.pop("version", None))
-    if _has_commands(request):
+    if has_commands(request):
         raise _bad("has commands to run, which are for modules: who may send requests may not run anything as root")
     check = request.pop("check", False)
     if set(request) == {"module", "options"} and isinstance(check, bool):
@@ -113,11 +113,11 @@ def _answer(request: dict[str, t.Any], begin: t.Callable[[], None] = lambda: Non
     return _looked(verb, _kinds(given, _VERBS[verb]), check=check)
 
 
-def _has_commands(value: t.Any) -> bool:
+def has_commands(value: t.Any) -> bool:
     """Whether a document or options would have commands of the operator's run. sudo may grant requests, not these."""
     if isinstance(value, dict):
-        return any(value.get(name) for name in _COMMANDS) or any(map(_has_commands, value.values()))
-    return isinstance(value, list) and any(map(_has_commands, value))
+        return any(value.get(name) for name in _COMMANDS) or any(map(has_commands, value.values()))
+    return isinstance(value, list) and any(map(has_commands, value))
 
 
 _COMMANDS = ("commands", "drain", "undrain")

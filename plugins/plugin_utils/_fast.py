@@ -27,7 +27,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as ModuleAction
 from ansible.utils.display import Display
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._helper import BEGUN
+from ansible_collections.dpdk.hotplug.plugins.module_utils._helper import BEGUN, MAX_REQUEST, has_commands
 from ansible_collections.dpdk.hotplug.plugins.module_utils._version import version
 
 VARIABLE = "dpdk_hotplug_command"
@@ -69,8 +69,11 @@ class FastAction(ModuleAction):
         if wrong:
             return self._shown({"failed": True, "msg": wrong}, options, variables)
         request = {"version": version(), "module": self.module, "options": options, "check": self._task.check_mode}
+        data = json.dumps(request).encode()
+        if has_commands(options) or len(data) > MAX_REQUEST:
+            raise _ForTheModule("it has commands to run, or very many arguments")
         words = f"{self._compute_environment_string()} {command} request".strip()
-        done = self._low_level_execute_command(words, in_data=json.dumps(request).encode())
+        done = self._low_level_execute_command(words, in_data=data)
         before, begun, after = f"\n{done['stdout']}".partition(f"\n{BEGUN}\n")
         if not begun:
             with open(mark, "w"):
