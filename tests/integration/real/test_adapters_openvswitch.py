@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from beds import OpenVSwitch, running
 from faults import names_all
 from releases import NotHere
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import openvswitch
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import openvswitch, ovsdb
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.jsonrpc import JsonRpc
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.engine import converge
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._apps.fake_ovs import FakeOvs
 
 
 class TwoBridges(OpenVSwitch):
@@ -197,3 +199,51 @@ def test_a_member_of_a_bond_is_left_to_it(switch: OpenVSwitch) -> None:
     assert error.reason == "owned"
     names_all(error, "m1", "bond0")
     assert {"net_null1", "net_null2"} <= set(switch.devices())
+
+
+def _script(path: str) -> list[Any]:
+    """What a database answers to what the library does with it, without what differs from one to the other."""
+    database = ovsdb.Database(path, uids={0}, timeout=20)
+    said: list[Any] = [database.bridges(), sorted(database.names() - set(database.bridges()))]
+    options = ["map", [["dpdk-devargs", "net_null1,size=96"]]]
+
+    def look() -> list[Any]:
+        return [
+            (one.name, one.devargs, bool(one.error), one.ofport > 0, one.port_name, one.bridge, one.members, one.works)
+            for one in sorted(database.interfaces(), key=lambda one: one.name)
+        ]
+
+    number = database.add("br1", {"name": "p1", "tag": 7}, {"name": "p1", "type": "dpdk", "options": options})
+    said += [database.applied(number, 20), look()]
+    (one,) = database.interfaces()
+    saved = database.saved(one)
+    said += [saved.bridge, saved.port["tag"], saved.port["name"], saved.interface["options"], saved.interface["type"]]
+    number = database.remove([one])
+    said += [database.applied(number, 20), look()]
+    number = database.add(*saved.of("net_null1,size=64"))
+    said += [database.applied(number, 20), look(), database.applied(database.again(), 20)]
+    bad = ["map", [["dpdk-devargs", "net_nosuch1"]]]
+    number = database.add("br0", {"name": "p2"}, {"name": "p2", "type": "dpdk", "options": bad})
+    said += [database.applied(number, 20), look()]
+    with pytest.raises(HotplugError) as error:
+        database.add("br9", {"name": "p3"}, {"name": "p3", "type": "dpdk", "options": bad})
+    said += [error.value.reason, sorted(database.names() - set(database.bridges()))]
+    database.applied(database.remove(database.interfaces()), 20)
+    said += [look(), database.applied(database.again() + 1, 0.2)]
+    database.close()
+    return said
+
+
+def test_the_fake_of_the_unit_tests_answers_as_open_vswitch_does(switch: OpenVSwitch, tmp_path: Path) -> None:
+    fake = FakeOvs(str(tmp_path), dict.fromkeys(switch.bridges, "netdev"))
+    fake.bad["net_nosuch1"] = "Error attaching device 'net_nosuch1' to DPDK"
+    assert _script(fake.database) == _script("/run/openvswitch/db.sock")
+    answers = []
+    for path in (fake.control, f"/run/openvswitch/ovs-vswitchd-dpdk.{switch.pid}.ctl"):
+        link = JsonRpc(path, uids={0}, timeout=10)
+        with pytest.raises(HotplugError) as error:
+            link.call("netdev-dpdk/detach", "net_null7")
+        answers.append(error.value.message)
+        link.close()
+    fake.close()
+    assert answers[0] == answers[1]
