@@ -38,6 +38,7 @@ from machine import collections  # noqa: E402 - found by the line above
 
 sys.path.insert(0, str(collections()))
 
+from fast_path import fast_path  # noqa: E402
 from releases import Dpdk, Testpmd  # noqa: E402
 
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.tree import Tree, fleet_of  # noqa: E402
@@ -352,6 +353,8 @@ def measure(directory: Path, rounds: int) -> list[Figure]:
     with applications(dpdk, ["bench"], []):
         figures = [nothing_to_do(directory, rounds), in_one_task(directory, max(3, rounds // 5))]
         figures += [*one_attach(pack, rounds), size(pack)]
+        say("the same over ssh, where the command is installed")
+        figures.append(fast_path(directory, rounds, DEVICES))
     say("8 applications with 32 ports each")
     with applications(dpdk, [f"bench{number}" for number in range(8)], [f"net_null{number}" for number in range(32)]):
         figures.insert(3, many(pack, rounds))
