@@ -10,8 +10,6 @@ import fcntl
 import json
 import os
 import queue
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,28 +22,16 @@ from typing import Any
 import pytest
 from releases import Dpdk, wait_until
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils import _helper
+from ansible_collections.dpdk.hotplug.plugins.module_utils import _helper, _install
 
 LIBRARY = Path(_helper.__file__).parent
-COLLECTION = LIBRARY.parents[1]
 MODULE = [sys.executable, "-m", _helper.__name__]
 
 
 def installed(prefix: Path) -> str:
-    """The command as the role `helper` installs it: the library under its package path, and the role's own launcher."""
-    home = prefix / "lib" / "dpdk-hotplug"
-    package = home / "ansible_collections/dpdk/hotplug/plugins/module_utils"
-    shutil.copytree(LIBRARY, package, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (COLLECTION / "roles/helper/templates/dpdk-hotplug.j2").read_text()
-    values = {
-        "'#!' ~ helper_python": f"#!{sys.executable}",
-        "_helper_home | to_json": json.dumps(str(home)),
-    }
-    launcher = prefix / "dpdk-hotplug"
-    launcher.write_text(re.sub(r"{{ (.*?) }}", lambda match: values[match.group(1)], text))
-    launcher.chmod(0o755)
-    (home / "VERSION").write_text("1.2.3+test\n")
-    return str(launcher)
+    """The command as the role `helper` installs it."""
+    done = _install.run(state="present", prefix=str(prefix), python=sys.executable, version="1.2.3+test", check=False)
+    return str(done["command"])
 
 
 class Command:
