@@ -195,7 +195,8 @@ def audit(document: Json) -> list[str]:
     states = document["summary"]["states"]
     names = {"drift": "with drift", "unmanaged": "without a document", "sync": "as asked for"}
     told = ", ".join(f"{count} {names.get(state, state)}" for state, count in states.items() if count)
-    lines = [f"{document['summary']['hosts']} hosts: {told}"]
+    count = document["summary"]["hosts"]
+    lines = [f"{count} host{'' if count == 1 else 's'}: {told}"]
     for row in document["hosts"]:
         if row["state"] in ("unreachable", "failed"):
             lines.append(f"{row['name']}: {row['state']}: {_line(row['message'])}")

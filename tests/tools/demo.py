@@ -4,7 +4,7 @@
 """Shows the collection at work on a real testpmd with virtual devices: no NIC, no hugepages. `make demo` runs it.
 
 It ends with the machine as it was: it looks at processes, directories, mounts and hugepages before and after, also when
-Ctrl-C ends it early. Only packages stay, and are named. Standard library only.
+Ctrl-C ends it early. Only packages stay, and the report; both are named. Standard library only.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from machine import REPO  # noqa: E402 - as well
 
 PLAYS = REPO / "tests" / "demo"
 ANSIBLE = "ansible-2.19"
+# Stays when the demo ends, for a browser; `make clean` removes it.
+REPORT = REPO / "tests" / "output" / "demo" / "report.html"
 APP = f"demo-{os.getpid()}"
 # In the environment of everything that is started here, and so in that of all its descendants.
 MARK = f"DPDK_HOTPLUG_DEMO={APP}"
@@ -203,6 +205,12 @@ class Demo:
         self._expect("changed=1", self.play("dpdk.hotplug.ports", dpdk_hotplug_apps=gone))
         self.step("The ports that are left")
         self._expect("net_null2", self.command("ports", APP))
+        self.step("Audit: what is detached now is still asked for")
+        self._expect("net_null1: not attached", self.play("dpdk.hotplug.audit", dpdk_hotplug_apps=apps))
+        self.step("Report: the same on a page")
+        page = {"dpdk_hotplug_report_path": str(REPORT), "dpdk_hotplug_report_title": "The demo's fleet"}
+        REPORT.parent.mkdir(parents=True, exist_ok=True)
+        self._expect(str(REPORT), self.play("dpdk.hotplug.report", dpdk_hotplug_apps=apps, **page))
 
     @staticmethod
     def _expect(text: str, output: str) -> None:
@@ -251,6 +259,8 @@ class Demo:
         # testpmd was started with --no-huge: where the number differs, it was somebody else.
         same = after.pages == self.before.pages
         print(f"   hugepages: {after.pages}{'' if same else f' (was {self.before.pages}: another one has changed it)'}")
+        if REPORT.exists():
+            print(f"   report to open: {REPORT.as_uri()}")
         print(f"   packages that stay: {', '.join(bootstrap.listed('demo'))}", flush=True)
         return not any(left.values())
 
