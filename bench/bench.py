@@ -63,7 +63,7 @@ def archive(directory: Path) -> Path:
 
 
 def inside(pack: Path, *words: str) -> dict[str, Any]:
-    command = [sys.executable, str(HERE / "inside.py"), str(pack), *words]
+    command = [sys.executable, str(HERE / "within.py"), str(pack), *words]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return dict(json.loads(done.stdout))
 

@@ -656,7 +656,7 @@ _OPTIONS = {
     },
     "channel": {"type": "str", "choices": ["auto", "ipc", "eal"], "default": "auto"},
     "bridge": {"type": "str"},
-    "commands": {"type": "dict", "options": {name: _WORDS for name in _COMMANDS}},
+    "commands": {"type": "dict", "options": dict.fromkeys(_COMMANDS, _WORDS)},
     "drain": _WORDS,
     "undrain": _WORDS,
     "drain_timeout": {"type": "float"},

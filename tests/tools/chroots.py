@@ -28,8 +28,8 @@ class Suite(NamedTuple):
     aptopts: tuple[str, ...] = ()
 
 
-# python3-venv: where this machine has no Python 3.12 or newer, trixie's runs the newest ansible-core. openssh-server and
-# sudo: trixie's is a host that is reached by ssh, and this machine need not be one (sshd.py).
+# python3-venv: where this machine has no Python 3.12 or newer, trixie's runs the newest ansible-core. openssh-server
+# and sudo: trixie's is a host that is reached by ssh, and this machine need not be one (sshd.py).
 _COMMON = ("dpdk-dev", "iproute2", "procps", "python3", "ca-certificates")
 SUITES = {
     "24.11": Suite("trixie", (*_COMMON, "python3-venv", "openssh-server", "sudo")),

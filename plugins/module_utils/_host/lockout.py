@@ -19,15 +19,20 @@ _OVS = "openvswitch"
 class Network(t.Protocol):
     """What is asked of the kernel; netlink.Netlink answers it."""
 
-    def links(self) -> list[Link]: ...
+    def links(self) -> list[Link]:
+        """Those of this network namespace."""
 
-    def links_elsewhere(self) -> list[Link]: ...
+    def links_elsewhere(self) -> list[Link]:
+        """Those of others that are known here."""
 
-    def addresses(self) -> list[Address]: ...
+    def addresses(self) -> list[Address]:
+        """Those of all links."""
 
-    def default_routes(self) -> list[tuple[int, int]]: ...
+    def default_routes(self) -> list[tuple[int, int]]:
+        """IP version and index of the link."""
 
-    def routes_to(self, address: str) -> list[int]: ...
+    def routes_to(self, address: str) -> list[int]:
+        """Indexes of the links that lead to an address."""
 
 
 class Lockout:

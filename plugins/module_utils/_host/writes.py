@@ -124,6 +124,8 @@ def _written(path: bytes, text: bytes) -> int:
 class Writes(t.Protocol):
     """What a Writer does; tests have a kernel of their own behind it."""
 
-    def write(self, path: str, text: str) -> None: ...
+    def write(self, path: str, text: str) -> None:
+        """Write by one call; OSError as the kernel says it."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of what it has."""

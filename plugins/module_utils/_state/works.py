@@ -15,7 +15,8 @@ class AnyStep(t.Protocol):
     """One change, as a value. Its text says what it does; ``phase`` has its place among all changes on a host."""
 
     @property
-    def phase(self) -> int: ...
+    def phase(self) -> int:
+        """Lower is earlier."""
 
 
 class Acts(t.Protocol):

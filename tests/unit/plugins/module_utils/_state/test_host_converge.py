@@ -35,8 +35,14 @@ class Case(t.NamedTuple):
 
 
 _STATES = st.sampled_from(
-    [("e1000e", ""), ("vfio-pci", "vfio-pci"), ("uio_pci_generic", "uio_pci_generic"), ("", ""), ("", "vfio-pci")]
-    + [("e1000e", "vfio-pci")]
+    [
+        ("e1000e", ""),
+        ("vfio-pci", "vfio-pci"),
+        ("uio_pci_generic", "uio_pci_generic"),
+        ("", ""),
+        ("", "vfio-pci"),
+        ("e1000e", "vfio-pci"),
+    ]
 )
 _ASKED = st.sampled_from(["vfio-pci", "uio_pci_generic", "kernel", "none", "e1000e"])
 _VF_ASKED = st.sampled_from(["vfio-pci", "kernel", "none", "igbvf"])

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What one call costs inside a module's process: run afresh a call, with the library in an archive as Ansible packs it.
 
-    python inside.py ARCHIVE attach|nothing|info|devices DOCUMENT [DEVICE]
+    python within.py ARCHIVE attach|nothing|info|devices DOCUMENT [DEVICE]
 
 Of ``devices`` the document is ``{"root": ...}``: the host is the tree there, and this machine where it is empty.
 Prints one line of JSON. What Ansible's own files import is imported before the clock starts.
