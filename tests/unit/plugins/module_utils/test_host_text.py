@@ -112,12 +112,23 @@ def test_the_command_devices(looked: list[dict[str, t.Any]], capsys: pytest.Capt
 
 def test_requests_about_the_host(looked: list[dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     slots: list[t.Any] = []
-    monkeypatch.setattr(slot_work, "run", lambda *given, **more: slots.append((given, more)) or {"changed": True})
+
+    def run(*given: t.Any, **more: t.Any) -> dict[str, t.Any]:
+        slots.append((given, more))
+        return {"changed": True}
+
+    monkeypatch.setattr(slot_work, "run", run)
     answer = _helper._answer({"devices": {"device": ["01:00.0"], "every": True}})
     assert answer["changed"] is False and answer["devices"] == [DEVICE]
     assert _helper._answer({"slots": {"slots": [{"slot": "3", "state": "on"}], "timeout": 5}, "check": True})["changed"]
     assert slots == [(([{"slot": "3", "state": "on"}],), {"check": True, "timeout": 5})]
-    for wrong in ({"devices": {"device": "01:00.0"}}, {"devices": {"every": 1}}, {"hugepages": {"x": 1}}, {"host": []}):
+    wrongs: list[dict[str, t.Any]] = [
+        {"devices": {"device": "01:00.0"}},
+        {"devices": {"every": 1}},
+        {"hugepages": {"x": 1}},
+        {"host": []},
+    ]
+    for wrong in wrongs:
         with pytest.raises(HotplugError) as caught:
             _helper._answer(dict(wrong))
         assert caught.value.reason == "bad_request"

@@ -102,6 +102,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("path", ["usr/local", "/usr/../x", "/a b", "/x;y", '/x"y', "/x\ny", ""])
 def test_paths_that_are_not_plain_are_refused(path: str, tmp_path: Path) -> None:
     for option in ("prefix", "python"):
+        options: dict[str, t.Any] = {option: path}
         with pytest.raises(HotplugError) as caught:
-            install(tmp_path, **{option: path})
+            install(tmp_path, **options)
         assert caught.value.reason == "bad_request" and option in caught.value.message

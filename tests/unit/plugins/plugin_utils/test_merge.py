@@ -12,7 +12,9 @@ import pytest
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import document
 from ansible_collections.dpdk.hotplug.plugins.plugin_utils._merge import apps
 
-GROUP = [{"app": "web", "exclusive": True, "ports": [{"device": "net_null1"}, {"device": "0000:01:00.0"}]}]
+GROUP: list[dict[str, t.Any]] = [
+    {"app": "web", "exclusive": True, "ports": [{"device": "net_null1"}, {"device": "0000:01:00.0"}]}
+]
 
 
 def ports(*lists: t.Any) -> list[t.Any]:

@@ -201,8 +201,8 @@ def test_another_card_at_its_place_is_left_alone(host: System) -> None:
 
 def test_cards_that_do_not_come_keep_the_boot_once(host: System, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(boot.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(boot.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     engine = Engine()
     gone = [{"device": f"0000:0{n}:00.0", "driver": "vfio-pci"} for n in (5, 6, 7)]
     vfs = {"device": ADDRESS, "vfs": {"count": 2}}
@@ -213,7 +213,7 @@ def test_cards_that_do_not_come_keep_the_boot_once(host: System, monkeypatch: py
 
 
 def test_a_card_that_comes_late(host: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot.time, "sleep", lambda _seconds: card(tmp_path, "0000:05:00.0"))
+    monkeypatch.setattr("time.sleep", lambda _seconds: card(tmp_path, "0000:05:00.0"))
     engine = Engine()
     assert engine.run(host, {"devices": [{"device": "0000:05:00.0", "driver": "vfio-pci"}]}) == 0
     assert engine.log == ["0000:05:00.0: done"]

@@ -75,7 +75,10 @@ def test_selectors_are_kept_as_they_are() -> None:
 
 
 def test_others_stay_and_what_shall_not_persist_goes() -> None:
-    before = [{"app": "db", "ports": []}, {"app": "web", "ports": [{"device": "net_null1"}, {"device": "net_null2"}]}]
+    before: list[Entry] = [
+        {"app": "db", "ports": []},
+        {"app": "web", "ports": [{"device": "net_null1"}, {"device": "net_null2"}]},
+    ]
     ended = {"app": "web", "persistent": False, "ports": [{"device": "net_null1"}]}
     assert [len(one["ports"]) for one in kept(before, ended)] == [0, 1]
     assert kept(before, {"app": "web", "persistent": False}) == before[:1]

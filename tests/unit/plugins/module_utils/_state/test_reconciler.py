@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _journald
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host import events
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host import events, persistence
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, reconciler, status
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 
@@ -236,7 +236,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
 
 def test_status_tells_what_holds_and_what_does_not(kept: System, monkeypatch: pytest.MonkeyPatch) -> None:
     document = {"devices": [CARD], "apps": [APP, {"app": "gone", "ports": []}, {"app": "bad", "ports": []}]}
-    monkeypatch.setattr(status.persistence, "read", lambda _system: document)
+    monkeypatch.setattr(persistence, "read", lambda _system: document)
 
     def converge(desired: dict[str, t.Any], *, check: bool) -> dict[str, t.Any]:
         assert check
@@ -259,7 +259,7 @@ def test_status_tells_what_holds_and_what_does_not(kept: System, monkeypatch: py
 
 
 def test_status_has_what_the_reconciler_knows(kept: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status.persistence, "read", lambda _system: {"apps": [APP]})
+    monkeypatch.setattr(persistence, "read", lambda _system: {"apps": [APP]})
     part = reconciler.parts({"apps": [APP]})[0]
     part.acted, part.tries = 1234.5, 3
     status.write([part.row()])
