@@ -130,7 +130,7 @@ def nodes(row: Json, subjects: t.Collection[str]) -> list[dict[str, t.Any]]:
     for device in _nested(row["devices"]):
         number = device["numa_node"]
         if number < 0 and len(pools) == 1:
-            (number,) = pools
+            number = next(iter(pools))
         there.setdefault(number, []).append(
             {
                 **device,

@@ -36,7 +36,7 @@ def _booted(request: pytest.FixtureRequest) -> Iterator[Bed]:
     release, name = request.config.getoption("--release"), request.config.getoption("--fleet")
     fleet = Fleet(name or os.environ.get("DPDK_HOTPLUG_FLEET") or f"test-{release}")
     if name:
-        machine = next(one for one in fleet.guests() if one.release == release)
+        machine = [one for one in fleet.guests() if one.release == release][0]  # noqa: RUF015 - no StopIteration here
         machine.wait()
     else:
         fleet.down()  # what a run has left that was broken off

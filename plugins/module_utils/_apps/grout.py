@@ -81,7 +81,7 @@ class Cli:
             told = _json(ended.err)
             number = told.get("errno") if isinstance(told, dict) else None
             what = str(told["error"]) if isinstance(told, dict) and "error" in told else ended.why
-            fields: dict[str, t.Any] = {"errno": -number} if isinstance(number, int) else {}
+            fields: dict[str, t.Any] = {"errno": 0 - number} if isinstance(number, int) else {}
             raise HotplugError(
                 "grout_error", f"grout refuses '{' '.join(words)}': {what}", way_out="Its log says more.", **fields
             )

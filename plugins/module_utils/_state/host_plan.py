@@ -221,6 +221,8 @@ class _Found:
                 driver = self._device(address).driver or NONE
                 if driver in USERSPACE_DRIVERS:
                     self._keeping.append((address, driver, entry))
+            elif not driver and index in before.bare:  # it went with a run that was killed
+                driver = NONE
             if driver == NONE or driver in USERSPACE_DRIVERS:
                 undriven.append(index)
         self.going.update((address, pf) for address in pf.vfs if address not in self.coming)
@@ -294,12 +296,13 @@ def _repairs(found: _Found, state: HostState) -> list[Change]:
         has = state.vfs.get(begun.target) if begun.kind == "vfs" else None
         if has is None or begun.target in found.resized:
             continue
+        has = has._replace(bare=(begun.after if has.number == begun.after.number else begun.before).bare)
         if not _vfs_half_done(begun, has):
             if has.number and _is_like(has, begun.after) and _unprobed(begun.target, found, state):
                 repairs.append(begun._replace(before=has, after=has))
             continue
         goal = has._replace(probing=begun.before.probing) if _asked(begun.target, state) else begun.before
-        if goal != has:
+        if goal != state.vfs[begun.target]:
             repairs.append(begun._replace(before=goal, after=goal))
         if goal.number != has.number:
             remade.add(begun.target)

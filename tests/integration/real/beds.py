@@ -54,7 +54,7 @@ class Bed:
 
     def devices(self) -> dict[str, bool]:
         """Its devices, and whether they are started, by telemetry."""
-        told: list[dict[str, Any]] = wait_until(lambda: self._told(), f"the telemetry of {self.prefix}")
+        told: list[dict[str, Any]] = wait_until(self._told, f"the telemetry of {self.prefix}")
         return {info["name"]: bool(info["dev_started"]) for info in told}
 
     def _told(self) -> list[dict[str, Any]] | None:
@@ -211,7 +211,7 @@ class OpenVSwitch(Bed):
             argv = ["nice", str(OVS), f"unix:{self._run}/db.sock", "--pidfile"]
             self._process = subprocess.Popen(argv, stdout=log, stderr=log)
         self.pid = self._process.pid
-        wait_until(lambda: self._initialized(), "ovs-vswitchd", 30)
+        wait_until(self._initialized, "ovs-vswitchd", 30)
         self.vsctl("set", "Open_vSwitch", ".", f"external_ids:started={self.pid}")  # waits until all is as configured
 
     def _initialized(self) -> bool:

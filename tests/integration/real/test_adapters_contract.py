@@ -118,7 +118,7 @@ def test_other_arguments_are_an_error_until_recreate_is_asked_for(bed: Bed) -> N
     run(bed, "net_null1,size=128")
     error = fails(bed, "net_null1,size=256")
     assert error.reason == "other_arguments"
-    assert [verb for verb, _ in acts(run(bed, "net_null1,size=256", recreate=True))][-2:] == ["detach", "attach"]
+    assert [verb for verb, _device in acts(run(bed, "net_null1,size=256", recreate=True))][-2:] == ["detach", "attach"]
     (port,) = (one for one in run(bed, "net_null1,size=256")["ports"] if one["device"] == "net_null1")
     assert port["devargs"] == "net_null1,size=256"
 

