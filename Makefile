@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-.PHONY: demo test soak bench lint unit integration fleet fleet-down clean
+.PHONY: demo test soak bench lint unit integration fleet fleet-down fleet-test clean
 
 PYTHON ?= /usr/bin/python3
 RUN = $(PYTHON) -u tests/tools/run.py
@@ -18,6 +18,9 @@ fleet:
 
 fleet-down:
 	$(PYTHON) -u tests/fleet/fleet.py down
+
+fleet-test:
+	$(RUN) fleet
 
 bench:
 	$(PYTHON) -u tests/tools/bootstrap.py packages demo

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The checks of this collection. `make test` runs them all; each can be run alone by its name.
 
-    python3 tests/tools/run.py test | lint | unit | integration | soak | PART ...     or --list
+    python3 tests/tools/run.py test | lint | unit | integration | fleet | soak | PART ...     or --list
 
 Logs go to tests/output/. Needs root for all but lint and unit.
 """
@@ -271,14 +271,19 @@ def _real(log: Log, environment: dict[str, str] | None = None) -> Counts:
 _installing = threading.Lock()
 
 
-def _fleet(release: str, log: Log) -> Counts:
+# What every run has time for; the group `fleet` has all of it.
+_FLEET_SHORT = ("attach", "binding", "groups")
+
+
+def _fleet(release: str, log: Log, *, only: Sequence[str] = _FLEET_SHORT) -> Counts:
     """In a virtual machine with this release of DPDK. It ends with the tests, and they with us, however we end."""
     with _installing:
         bootstrap.packages("fleet")
         bootstrap.qemu()
     log.check([sys.executable, "-u", str(REPO / "tests" / "fleet" / "images.py"), release])
     tools("ansible-2.19")  # for tests that run playbooks: inside there is no network to install it from
-    tests = [tools("test").program("python"), "-m", "pytest", "tests/fleet", f"--release={release}"]
+    places = [f"tests/fleet/test_{name}.py" for name in only] or ["tests/fleet"]
+    tests = [tools("test").program("python"), "-m", "pytest", *places, f"--release={release}"]
     argv = ["setpriv", "--pdeathsig", "KILL", *isolate.command(tests)]
     return _pytest(log, f"fleet-{release}", argv, {"DPDK_HOTPLUG_FLEET": f"test-{release}-{key(str(REPO))}"})
 
@@ -372,6 +377,7 @@ SANITY = _named("sanity", ANSIBLES, _sanity)
 UNIT = [Part("unit", _unit), Part("unit-oldest", _unit_oldest)]
 _BUILT = tuple(part.name for part in TREES)
 FLEET = _named("fleet", ["22.11", "24.11"], _fleet)
+FLEET_WHOLE = _named("fleet", ["22.11", "24.11"], partial(_fleet, only=()))
 REAL = [Part("real", _real, _BUILT)]
 PLAYS = _named("targets", ANSIBLES, _targets, _BUILT)
 BROWSER = [Part("report", _browser)]
@@ -383,6 +389,7 @@ GROUPS = {
     "lint": [*LINT, *SANITY],
     "unit": UNIT,
     "integration": [*TREES, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *BROWSER],
+    "fleet": FLEET_WHOLE,
     "soak": [*TREES, *SOAK],
 }
 

@@ -13,7 +13,7 @@ import typing as t
 from .._system import System
 from .pci import DEVICES
 
-_PATIENCE = 5.0  # seconds
+_PATIENCE = 20.0  # seconds
 _POLL = 0.02
 
 
