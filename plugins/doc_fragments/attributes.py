@@ -36,6 +36,17 @@ attributes:
       - dpdk.hotplug.hotplug
 """
 
+    ACTIONGROUP_HOST = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/dpdk.hotplug.host) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - dpdk.hotplug.all
+      - dpdk.hotplug.host
+"""
+
     # Should be used together with the standard fragment, by modules that only read.
     INFO_MODULE = r"""
 options: {}

@@ -16,7 +16,7 @@ description:
   - The whole library is replaced at once. A file that was altered is put right, and what an earlier version left goes.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
 attributes:
   check_mode:
     support: full

@@ -21,7 +21,7 @@ description:
   - Devices with bifurcated drivers such as C(mlx5_core) stay with them, DPDK works beside them.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
   - dpdk.hotplug.host.timeout
   - dpdk.hotplug.host.allow_active
 attributes:

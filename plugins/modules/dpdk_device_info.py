@@ -16,7 +16,7 @@ description:
   - Nothing is changed. What is not there is not in the list.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
   - dpdk.hotplug.attributes.info_module
 options:
   devices:

@@ -20,7 +20,7 @@ description:
     M(dpdk.hotplug.dpdk_port) for started ports, and attached again where it is asked for.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
   - dpdk.hotplug.host.timeout
   - dpdk.hotplug.host.allow_active
 attributes:

@@ -15,7 +15,7 @@ description:
     M(dpdk.hotplug.dpdk_app_info) tell, and what is applied at boot.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
   - dpdk.hotplug.attributes.info_module
 requirements:
   - Linux, and Python 3.9 or newer on the host

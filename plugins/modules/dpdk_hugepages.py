@@ -16,7 +16,7 @@ description:
     A pool is never made smaller than what is in use.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
   - dpdk.hotplug.host.timeout
 attributes:
   check_mode:

@@ -16,7 +16,7 @@ description:
     is reserved at boot by M(dpdk.hotplug.dpdk_hugepages).
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
   - dpdk.hotplug.attributes.info_module
 requirements:
   - Linux, and Python 3.9 or newer on the host

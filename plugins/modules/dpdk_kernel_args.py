@@ -16,7 +16,7 @@ description:
   - Each owner has arguments of its own, and those of nobody else are touched.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
 attributes:
   check_mode:
     support: full

@@ -17,7 +17,7 @@ description:
     and O(dpdk.hotplug.dpdk_device#module:driver=none).
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
   - dpdk.hotplug.host.timeout
 attributes:
   check_mode:

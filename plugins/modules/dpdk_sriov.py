@@ -18,7 +18,7 @@ description:
   - If a step fails, the PF gets the number of VFs, the settings and the drivers back that were before.
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
-  - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.attributes.actiongroup_host
   - dpdk.hotplug.host.timeout
   - dpdk.hotplug.host.allow_active
 attributes:

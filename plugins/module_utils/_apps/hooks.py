@@ -76,7 +76,7 @@ def run(words: t.Sequence[str], *, timeout: float) -> Ended:
             (os.POSIX_SPAWN_DUP2, out.fileno(), 1),
             (os.POSIX_SPAWN_DUP2, err.fileno(), 2),
         ]
-        pid = os.posix_spawnp(
+        pid = os.posix_spawnp(  # pylint: disable=ansible-bad-function
             words[0], list(words), dict(os.environ), file_actions=actions, setsid=True, setsigdef=_HEEDED, setsigmask=()
         )
         code = _wait(pid, timeout)
