@@ -33,13 +33,13 @@ def test_placeholders_are_filled_in_and_other_braces_are_left(words: list[str], 
 def test_what_is_filled_in_is_never_read_again(tmp_path: Path) -> None:
     """A value with blanks, quotes or a placeholder's look stays one argument: there is no shell."""
     nasty = f"x; touch {tmp_path}/owned; {{app}} $(id) '"
-    words = hooks.filled([sys.executable, "-c", "import sys; print(sys.argv[1:])", "{device}"], {"device": nasty})
+    words = hooks.filled([sys.executable, "-S", "-c", "import sys; print(sys.argv[1:])", "{device}"], {"device": nasty})
     assert hooks.run(words, timeout=20).out.strip() == repr([nasty])
     assert os.listdir(tmp_path) == []
 
 
 def python(code: str) -> list[str]:
-    return [sys.executable, "-c", code]
+    return [sys.executable, "-S", "-c", code]
 
 
 def test_what_a_command_says_and_how_it_ends() -> None:

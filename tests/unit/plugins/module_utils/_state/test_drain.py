@@ -105,7 +105,7 @@ class Hook:
 
     def words(self, name: str, code: str = "") -> list[str]:
         note = f"import sys; open({str(self.file)!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10)); {code}"
-        return [sys.executable, "-c", note, name, "{app}", "{device}", "{port_ids}"]
+        return [sys.executable, "-S", "-c", note, name, "{app}", "{device}", "{port_ids}"]
 
     @property
     def noted(self) -> list[str]:
@@ -211,7 +211,7 @@ def test_a_hook_is_not_looked_for_where_nothing_is_to_be_drained(app: FakeApp) -
 
 def test_commands_of_the_operator_are_what_acts_and_status_is_what_tells(app: FakeApp, hook: Hook) -> None:
     """Commands that only note: nothing takes effect, and that is not called done."""
-    status = [sys.executable, "-c", "print('[]')"]
+    status = [sys.executable, "-S", "-c", "print('[]')"]
     acting = {"attach": hook.words("attach"), "detach": hook.words("detach"), "status": status}
     error = fails(app, {"device": "net_null7"}, commands=acting)
     assert error.reason == "not_effective"
