@@ -87,9 +87,17 @@ def _probe(system: System, writer: Writes, address: str, wanted: Binding) -> Non
         _ask(system, writer, address, wanted)
     except (OSError, HotplugError) as exc:
         if not isinstance(exc, HotplugError) or exc.reason != "kernel_stuck":
-            writer.write(switch, "0")
+            _switch_off(writer, switch)
         raise
-    writer.write(switch, "0")
+    _switch_off(writer, switch)
+
+
+def _switch_off(writer: Writes, switch: str) -> None:
+    """As it was: nobody else would do it, so it is tried twice."""
+    try:
+        writer.write(switch, "0")
+    except OSError:
+        writer.write(switch, "0")
 
 
 def _ask(system: System, writer: Writes, address: str, wanted: Binding) -> None:

@@ -153,7 +153,7 @@ def state(host: Host) -> tuple[dict[str, str], dict[str, t.Any]]:
 
 
 @given(case=cases())
-@settings(max_examples=50)
+@settings(max_examples=50, derandomize=True)
 def test_a_second_run_has_nothing_to_do(bench: Bench, case: Case) -> None:
     host = bench.host(case)
     checked = planned(host, case)
@@ -167,7 +167,7 @@ def test_a_second_run_has_nothing_to_do(bench: Bench, case: Case) -> None:
 
 
 @given(case=cases())
-@settings(max_examples=50)
+@settings(max_examples=50, derandomize=True)
 def test_check_mode_writes_nothing_and_tells_the_same_actions(bench: Bench, case: Case) -> None:
     host = bench.host(case)
     before = host.tree.snapshot("/")
@@ -180,7 +180,7 @@ def test_check_mode_writes_nothing_and_tells_the_same_actions(bench: Bench, case
 
 
 @given(case=cases(), data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=50, derandomize=True)
 def test_what_fails_at_any_write_leaves_all_as_it_was(bench: Bench, case: Case, data: st.DataObject) -> None:
     host = bench.host(case)
     assume(planned(host, case)["changed"])
@@ -201,7 +201,7 @@ def test_what_fails_at_any_write_leaves_all_as_it_was(bench: Bench, case: Case, 
 
 
 @given(case=cases())
-@settings(max_examples=50)
+@settings(max_examples=50, derandomize=True)
 def test_only_devices_of_the_document_are_touched(bench: Bench, case: Case) -> None:
     host = bench.host(case)
     planned(host, case)
@@ -214,7 +214,7 @@ def test_only_devices_of_the_document_are_touched(bench: Bench, case: Case) -> N
 
 
 @given(case=cases(), data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=50, derandomize=True)
 def test_a_run_that_is_killed_at_any_write_is_repaired_by_the_next_of_the_same_document(
     bench: Bench, case: Case, data: st.DataObject
 ) -> None:
@@ -239,7 +239,7 @@ def test_a_run_that_is_killed_at_any_write_is_repaired_by_the_next_of_the_same_d
 
 
 @given(case=cases(), data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=50, derandomize=True)
 def test_a_run_that_is_killed_is_repaired_by_one_that_asks_for_nothing_of_it(
     bench: Bench, case: Case, data: st.DataObject
 ) -> None:
