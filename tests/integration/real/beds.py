@@ -240,6 +240,9 @@ class OpenVSwitch(Bed):
         self._server.kill()
         self._server.wait()
         self._pages.close()
+        # Its own ports outlive it.
+        for name in (*self.bridges, "ovs-netdev"):
+            subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
 
 
 class Grout(Bed):
