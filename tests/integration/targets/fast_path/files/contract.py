@@ -79,7 +79,8 @@ class Bench:
     def run(self, name: str, *words: str, variables: Row, check: bool = True) -> str:
         """What ansible-playbook printed."""
         environment = {
-            **os.environ,
+            # Each user has a place of his own for it.
+            **{name: value for name, value in os.environ.items() if name != "ANSIBLE_REMOTE_TEMP"},
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
             "ANSIBLE_CALLBACKS_ENABLED": "contract",
             "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection"),
