@@ -272,7 +272,7 @@ _installing = threading.Lock()
 
 
 # What every run has time for; the group `fleet` has all of it.
-_FLEET_SHORT = ("attach", "binding", "groups")
+_FLEET_SHORT = ("attach", "groups")
 
 
 def _fleet(release: str, log: Log, *, only: Sequence[str] = _FLEET_SHORT) -> Counts:
