@@ -25,38 +25,31 @@ def boot(
 
     0, or 1 where something failed. A card that is not the one the entry was written for is left alone.
     """
-    document = persistence.read(system)
-    parts: list[tuple[str, dict[str, t.Any], dict[str, t.Any]]] = []
-    if document.get("hugepages"):
-        parts.append(("hugepages", {"hugepages": document["hugepages"]}, {}))
-    for entry in document.get("devices", ()):
-        plain = {name: one for name, one in entry.items() if name != "expect"}
-        parts.append((str(entry.get("device") or entry.get("select")), {"devices": [plain]}, entry))
+    found = [one for one in persistence.pieces(persistence.read(system)) if one.kind != "app"]
     end = time.monotonic() + _PATIENCE
-    return int(sum(not _applied(system, *part, converge, log, end) for part in parts) > 0)
+    return int(sum(not _applied(system, one, converge, log, end) for one in found) > 0)
 
 
 def _applied(
     system: System,
-    name: str,
-    part: dict[str, t.Any],
-    entry: t.Mapping[str, t.Any],
+    piece: persistence.Piece,
     converge: t.Callable[[dict[str, t.Any]], dict[str, t.Any]],
     log: t.Callable[[str], None],
     end: float,
 ) -> bool:
     try:
-        _wait(system, entry, end)
-        changed = converge({"version": 1, **part})["changed"]
+        _wait(system, piece.entry, end)
+        persistence.same_card(system, piece.entry)
+        changed = converge({"version": 1, **piece.document})["changed"]
     except HotplugError as error:
-        log(f"{name}: {error}")
+        log(f"{piece.name}: {error}")
         return False
-    log(f"{name}: {'done' if changed else 'nothing to do'}")
+    log(f"{piece.name}: {'done' if changed else 'nothing to do'}")
     return True
 
 
 def _wait(system: System, entry: t.Mapping[str, t.Any], end: float) -> None:
-    """Until the device is there, with a driver where VFs are to be made, and it is the one that is meant."""
+    """Until the device is there, with a driver where VFs are to be made."""
     address = entry.get("device")
     if not address:
         return
@@ -68,9 +61,3 @@ def _wait(system: System, entry: t.Mapping[str, t.Any], end: float) -> None:
             what = "is not there" if device is None else "has no driver, without which it has no VFs"
             raise HotplugError("no_device", f"device '{address}' {what}", way_out="Is it plugged in?", device=address)
         time.sleep(_POLL)
-    expected = entry.get("expect") or {}
-    has = {"vendor": device.vendor, "device": device.device}
-    if any(has.get(name) != value for name, value in expected.items()):
-        what = f"at {address} there is {device.vendor}:{device.device}, expected is "
-        what += f"{expected.get('vendor')}:{expected.get('device')}: another card is left alone"
-        raise HotplugError("other_device", what, way_out="Bind it anew with persistent: true.", device=address)

@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import HotplugError
 from .._system import System
-from . import files
+from . import files, pci
 
 if t.TYPE_CHECKING:
     from .._state.host_model import HostSpec, HostState
@@ -58,6 +58,42 @@ def read(system: System) -> dict[str, t.Any]:
     except ValueError:
         pass
     raise HotplugError("bad_file", f"{PATH} is no document", way_out="Mend it, or remove it to start anew.")
+
+
+class Piece(t.NamedTuple):
+    """An entry of the boot document by itself, so that one that fails keeps no other. ``entry``: as it is kept."""
+
+    kind: str  # hugepages, device, app
+    name: str
+    document: dict[str, t.Any]
+    entry: t.Mapping[str, t.Any] = {}
+
+
+def pieces(boot: t.Mapping[str, t.Any]) -> list[Piece]:
+    """The boot document in pieces; memory and devices come before the applications that use them."""
+    found = []
+    if boot.get("hugepages"):
+        found.append(Piece("hugepages", "hugepages", {"hugepages": boot["hugepages"]}))
+    for entry in boot.get("devices", ()):
+        plain = {name: one for name, one in entry.items() if name != "expect"}
+        found.append(Piece("device", str(entry.get("device") or entry.get("select")), {"devices": [plain]}, entry))
+    apps = boot.get("apps", ())
+    found += [Piece("app", str(one.get("app", "")), {"apps": [{**one, "required": False}]}, one) for one in apps]
+    return found
+
+
+def same_card(system: System, entry: t.Mapping[str, t.Any]) -> None:
+    """Refuse an entry where another card is at its address than it was written for."""
+    expected = entry.get("expect") or {}
+    device = pci.read(system, entry["device"], {}) if expected else None
+    if device is None:
+        return
+    has = {"vendor": device.vendor, "device": device.device}
+    if any(has.get(name) != value for name, value in expected.items()):
+        what = f"at {device.address} there is {device.vendor}:{device.device}, expected is "
+        what += f"{expected.get('vendor')}:{expected.get('device')}: another card is left alone"
+        way_out = "Bind it anew with persistent: true."
+        raise HotplugError("other_device", what, way_out=way_out, device=device.address)
 
 
 def merged(boot: t.Mapping[str, t.Any], spec: HostSpec, state: HostState) -> dict[str, t.Any]:

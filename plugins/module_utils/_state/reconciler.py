@@ -36,10 +36,8 @@ _RUN = "/run"
 class Part:
     """An entry of the boot document, by itself: one that fails keeps no other."""
 
-    def __init__(self, kind: str, name: str, document: Json) -> None:
-        self.kind = kind
-        self.name = name
-        self.document = document
+    def __init__(self, piece: persistence.Piece) -> None:
+        self.kind, self.name, self.document, self.entry = piece
         self.state = "new"  # new, holds, failed, waiting (its application does not run)
         self.reason = self.message = ""
         self.since = self.acted = 0.0  # seconds since the epoch
@@ -60,16 +58,8 @@ class Part:
 
 
 def parts(document: t.Mapping[str, t.Any]) -> list[Part]:
-    """The boot document in parts; memory and devices come before the applications that use them."""
-    found = []
-    if document.get("hugepages"):
-        found.append(Part("hugepages", "hugepages", {"hugepages": document["hugepages"]}))
-    for entry in document.get("devices", ()):
-        plain = {name: one for name, one in entry.items() if name != "expect"}
-        found.append(Part("device", str(entry.get("device") or entry.get("select")), {"devices": [plain]}))
-    apps = document.get("apps", ())
-    found += [Part("app", str(one.get("app", "")), {"apps": [{**one, "required": False}]}) for one in apps]
-    return found
+    """The boot document in parts."""
+    return [Part(piece) for piece in persistence.pieces(document)]
 
 
 class Reconciler:
@@ -140,7 +130,7 @@ class Reconciler:
         # Memory is reserved and mounted at boot: a confined service mounts for itself alone.
         for fresh in parts({name: one for name, one in document.items() if name != "hugepages"}):
             kept = before.get((fresh.kind, fresh.name))
-            if kept is not None and kept.document == fresh.document:
+            if kept is not None and kept.entry == fresh.entry:
                 fresh = kept
             fresh.wake(time.monotonic())
             self._parts.append(fresh)
@@ -213,6 +203,7 @@ class Reconciler:
     def _work(self, part: Part) -> None:
         outcome: Json | HotplugError
         try:
+            persistence.same_card(self._system, part.entry)
             outcome = self._converge({"version": 1, **part.document})
         except HotplugError as error:
             outcome = error

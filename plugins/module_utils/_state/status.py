@@ -48,6 +48,7 @@ def status(converge: t.Callable[..., Json], *, system: System | None = None) -> 
         last = known.get((part.kind, part.name), {})
         row: Json = {"kind": part.kind, "name": part.name, "todo": [], "reason": "", "message": ""}
         try:
+            persistence.same_card(system, part.entry)
             result = converge({"version": 1, **part.document}, check=True)
             row["holds"] = not result["changed"]
             row["state"] = "holds" if row["holds"] else "differs"

@@ -203,6 +203,16 @@ def test_a_card_that_comes_wakes_devices_and_applications(bed: Bed, monkeypatch:
     wait(lambda: bed.times("apps") > 1)
 
 
+def test_another_card_in_the_place_of_one_is_left_alone(bed: Bed) -> None:
+    place = bed.root / "sys/bus/pci/devices/0000:01:00.0"
+    place.mkdir(parents=True)
+    (place / "uevent").write_text("PCI_CLASS=20000\nPCI_ID=15B3:1017\n")
+    bed.write(devices=[CARD])
+    bed.start()
+    wait(lambda: bed.state("0000:01:00.0") == "failed")
+    assert bed.rows[0]["reason"] == "other_device" and bed.asked == []
+
+
 def test_a_defect_of_ours_ends_nothing(bed: Bed) -> None:
     bed.write(apps=[APP])
     bed.answers["apps"] = [ZeroDivisionError("x")]
