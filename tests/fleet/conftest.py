@@ -8,6 +8,6 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tools")]
 
-from fixtures import _booted, guest, pytest_addoption, testpmd
+from fixtures import _booted, guest, player, pytest_addoption, testpmd
 
-__all__ = ["_booted", "guest", "pytest_addoption", "testpmd"]
+__all__ = ["_booted", "guest", "player", "pytest_addoption", "testpmd"]

@@ -6,6 +6,7 @@
 guest      a Bed (bed.py): the guest, in the state that it has after a boot, and brought back there after each test
            (drivers, VFs, hugepages, network, processes, files of the collection, plugged cards)
 testpmd    a function: testpmd("web") starts one in the guest, see Bed.testpmd
+player     runs playbooks and tasks against the guest, with ansible-core 2.19: see player.py
 
     --release 24.11       the guest's release of DPDK
     --fleet NAME          take the guest of a fleet that is up (fleet.py --name NAME up), and leave it up
@@ -17,11 +18,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import images
 import pytest
 from bed import Bed, Pmd
 from fleet import Fleet
+from player import Player
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,3 +64,8 @@ def guest(_booted: Bed) -> Iterator[Bed]:
 @pytest.fixture
 def testpmd(guest: Bed) -> Callable[..., Pmd]:
     return guest.testpmd
+
+
+@pytest.fixture
+def player(guest: Bed, tmp_path: Path) -> Player:
+    return Player(guest, tmp_path)

@@ -6,19 +6,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import re
-import subprocess
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
 
-import bootstrap
 import machines
 import pytest
 from bed import CARDS, COMMAND, HOME, Bed
-from machine import collections
+from player import LISTING, Player
 
 CARD, PF = CARDS.e1000e[0], CARDS.igb[0]
 ACCESS = "intel_iommu=on iommu=pt"
@@ -33,87 +27,6 @@ WANTED = {
         {"device": PF, "vfs": {"count": 2, "driver": "vfio-pci"}},
     ],
 }
-# Where nothing of ours may be left. What is filtered out other programs write by themselves.
-LISTING = r"""
-find /etc /usr/local /var/lib /mnt -xdev ! -path '/var/lib/systemd/*' | sort
-"""
-
-
-class Played(NamedTuple):
-    """What a play has printed, and its numbers for the guest."""
-
-    text: str
-    ok: int
-    changed: int
-    failed: int
-
-
-class Player:
-    """Runs playbooks against a guest, with ansible-core 2.19."""
-
-    def __init__(self, guest: Bed, directory: Path) -> None:
-        self.guest = guest
-        self.directory = directory
-        self.ansible = bootstrap.tools("ansible-2.19")
-
-    def run(self, playbook: str, *options: str, **variables: Any) -> Played:
-        """A playbook by its name or path; its failure is a result."""
-        name = self.guest.machine.name
-        argv = [self.ansible.program("ansible-playbook"), "-i", str(self.guest.inventory), "--limit", name, *options]
-        argv += [playbook, "-e", json.dumps(variables)]
-        environment = {
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-            "ANSIBLE_COLLECTIONS_PATH": str(collections()),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_RETRY_FILES_ENABLED": "0",
-            "HOME": str(self.directory),
-            "LC_ALL": "C.UTF-8",
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        }
-        done = subprocess.run(
-            argv,
-            cwd=self.directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=900,
-        )
-        found = re.search(rf"^{name} +: ok=(\d+) +changed=(\d+) .*failed=(\d+)", done.stdout, re.MULTILINE)
-        assert found, done.stdout
-        return Played(done.stdout, *map(int, found.groups()))
-
-    def done(self, playbook: str, *options: str, **variables: Any) -> Played:
-        """The same where it must succeed."""
-        played = self.run(playbook, *options, **variables)
-        assert played.failed == 0, played.text
-        return played
-
-    def tasks(self, text: str, *options: str) -> dict[str, Any]:
-        """Run tasks, and return what each has registered, by name."""
-        play = self.directory / "play.yml"
-        answers = self.directory / "answers.json"
-        names = re.findall(r"register: (\w+)", text)
-        kept = ", ".join(f"'{name}': {name}" for name in names)
-        play.write_text(
-            "- hosts: all\n  gather_facts: false\n  tasks:\n"
-            + "".join(f"    {line}\n" for line in text.strip().splitlines())
-            + f'    - ansible.builtin.copy:\n        content: "{{{{ {{ {kept} }} | to_json }}}}"\n'
-            + f"        dest: {answers}\n        mode: '0600'\n      delegate_to: localhost\n      check_mode: false\n"
-            + "      diff: false\n"
-            + "      vars:\n        ansible_connection: local\n        ansible_python_interpreter: /usr/bin/python3\n"
-        )
-        self.done(str(play), *options)
-        found: dict[str, Any] = json.loads(answers.read_text())
-        return found
-
-
-@pytest.fixture
-def player(guest: Bed, tmp_path: Path) -> Player:
-    return Player(guest, tmp_path)
 
 
 def _prepared(guest: Bed) -> None:
