@@ -39,10 +39,8 @@ def main(argv: t.Sequence[str] | None = None) -> int:
 def _request(words: t.Sequence[str]) -> int:
     """One JSON request on stdin, one JSON answer on the descriptor of ``--answer-fd`` (by default stdout).
 
-    ``{"converge": DOCUMENT, "check": false}`` or ``{"slots": {"slots": [ENTRY], "timeout": 30}, "check": false}``;
-    ``{"apps": {"app": "", "runtime_dir": ""}}``, ``{"ports": {"app": "", "runtime_dir": "", "device": ""}}``,
-    ``{"devices": {"device": [ADDRESS], "select": SELECTOR, "every": false}}``, ``{"hugepages": {}}`` or
-    ``{"host": {}}``; with ``"version"`` it is refused by another release.
+    ``{"converge": DOCUMENT, "check": false}`` brings the host into that state; with ``"version"`` it is refused by
+    another release.
 
     ``{"module": NAME, "options": {...}, "check": false}`` does and returns what the module of that name does; the
     options are those that it has after its argument spec. A line ``BEGUN`` goes before that answer.
@@ -101,16 +99,11 @@ def _answer(request: dict[str, t.Any], begin: t.Callable[[], None] = lambda: Non
     check = request.pop("check", False)
     if set(request) == {"module", "options"} and isinstance(check, bool):
         return _as_module(request["module"], request["options"], begin, check=check)
-    if len(request) != 1 or not isinstance(check, bool):
-        raise _bad(f"needs exactly one of {', '.join(_VERBS)}, and check as true or false")
-    ((verb, given),) = request.items()
-    if verb == "converge":
-        from ._state.engine import converge
+    if set(request) != {"converge"} or not isinstance(check, bool):
+        raise _bad("needs either converge, or module and options; and check as true or false")
+    from ._state.engine import converge
 
-        return converge(given, check=check)
-    if verb not in _VERBS:
-        raise _bad(f"asks for {verb[:40]!r}")
-    return _looked(verb, _kinds(given, _VERBS[verb]), check=check)
+    return converge(request["converge"], check=check)
 
 
 def has_commands(value: t.Any) -> bool:
@@ -145,44 +138,6 @@ def _as_module(name: t.Any, options: t.Any, begin: t.Callable[[], None], *, chec
     return result
 
 
-def _text(value: t.Any) -> bool:
-    return isinstance(value, str)
-
-
-def _texts(value: t.Any) -> bool:
-    return isinstance(value, list) and all(map(_text, value))
-
-
-def _any(_value: t.Any) -> bool:
-    """Looked at where it is used, like the same part of a document."""
-    return True
-
-
-_VERBS: dict[str, dict[str, t.Callable[[t.Any], bool]]] = {
-    "converge": {},
-    "slots": {"slots": _any, "timeout": _any},
-    "apps": {"app": _text, "runtime_dir": _text},
-    "ports": {"app": _text, "runtime_dir": _text, "device": _text},
-    "devices": {"device": _texts, "select": _any, "every": lambda value: isinstance(value, bool)},
-    "hugepages": {},
-    "host": {},
-}
-
-
-def _looked(verb: str, given: dict[str, t.Any], *, check: bool) -> dict[str, t.Any]:
-    if verb == "slots":
-        from ._state.slot_work import run
-
-        return run(given.get("slots"), check=check, timeout=given.get("timeout"))
-    if verb in ("apps", "ports"):
-        from ._state import info
-
-        return {"changed": False, **({"apps": info.apps(**given)} if verb == "apps" else info.ports(**given))}
-    from ._state import host_info
-
-    return {"changed": False, **getattr(host_info, verb)(**given)}
-
-
 def _same_version(asked: t.Any) -> None:
     if asked is None:
         return
@@ -190,13 +145,6 @@ def _same_version(asked: t.Any) -> None:
 
     if asked != version():
         raise _bad(f"is for release {asked!r}, this is {version()!r}", "other_version")
-
-
-def _kinds(given: t.Any, kinds: t.Mapping[str, t.Callable[[t.Any], bool]]) -> dict[str, t.Any]:
-    """What is asked for, where it is nothing but values of these names and kinds."""
-    if isinstance(given, dict) and all(name in kinds and kinds[name](value) for name, value in given.items()):
-        return given
-    raise _bad(f"takes no other than {', '.join(kinds) or 'an empty object'}, each of its own kind")
 
 
 def _bad(what: str, reason: str = "bad_request") -> HotplugError:

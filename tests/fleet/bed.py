@@ -199,8 +199,8 @@ class Bed:
         """What the command answers to a request; a failure has ``failed``, ``reason`` and ``message``."""
         done = self.run(COMMAND, "request", input=json.dumps(request), check=False, port=port)
         try:
-            answer: dict[str, Any] = json.loads(done.stdout)
-        except ValueError:
+            answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        except (ValueError, IndexError):
             raise Failed(f"{request}: no answer, ended with {done.returncode}: {done.stdout}{done.stderr}") from None
         return answer
 
@@ -217,27 +217,28 @@ class Bed:
         error: dict[str, Any] = answer["error"]
         return error
 
-    def asked(self, **request: Any) -> dict[str, Any]:
-        """The answer to a request that must be answered."""
-        answer = self.request(request)
+    def module(self, name: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        """What a module returns to a task that has these options, also when it fails."""
+        return self.request({"module": name, "options": options, "check": check})
+
+    def seen(self, name: str, **options: Any) -> dict[str, Any]:
+        """What a module returns that reads, which it must."""
+        answer = self.module(name, **options)
         assert not answer.get("failed"), answer
         return answer
 
-    def devices(self, **asked: Any) -> dict[str, dict[str, Any]]:
+    def devices(self, device: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
         """By address, as dpdk_device_info has them."""
-        return {one["address"]: one for one in self.asked(devices=asked)["devices"]}
+        found = self.seen("dpdk_device_info", devices=device, select=None, every=False)
+        return {one["address"]: one for one in found["devices"]}
 
     def hugepages(self) -> dict[str, Any]:
         """As dpdk_hugepages_info has them."""
-        return self.asked(hugepages={})
-
-    def host(self) -> dict[str, Any]:
-        """As dpdk_host_info has it."""
-        return self.asked(host={})
+        return self.seen("dpdk_hugepages_info")
 
     def slots(self, *entries: Mapping[str, Any], check: bool = False) -> dict[str, Any]:
         """What dpdk_slot answers, also when it fails."""
-        return self.request({"slots": {"slots": entries, "timeout": 30}, "check": check})
+        return self.module("dpdk_slot", slots=entries, timeout=30, check=check)
 
     # Its files
 

@@ -625,10 +625,6 @@ def test_requests(web: tuple[FakeApp, t.Callable[..., int]], run: str, monkeypat
     assert code == 0 and answer["changed"] and app.requests == []
     code, answer = ask(monkeypatch, {"converge": desired, "version": _version.version()})
     assert code == 0 and answer["changed"] and list(app.attached) == ["net_null0", "net_null1"]
-    code, answer = ask(monkeypatch, {"apps": {"runtime_dir": run}})
-    assert code == 0 and not answer["changed"] and answer["apps"][0]["prefix"] == "web"
-    code, answer = ask(monkeypatch, {"ports": {"runtime_dir": run, "app": "web", "device": "net_null1"}})
-    assert code == 0 and [port["port_id"] for port in answer["ports"]] == [1]
 
 
 TASK = {
@@ -666,6 +662,9 @@ def test_a_task_gets_what_its_module_returns(
     assert begun and answer["failed"] and answer["error"]["reason"] == "no_application" and not answer["changed"]
     begun, answer = task("dpdk_app_info", capfd, monkeypatch, options={"app": None, "runtime_dir": run})
     assert begun and [one["prefix"] for one in answer["apps"]] == ["web"]
+    options = {"app": "web", "runtime_dir": run, "device": "net_null1"}
+    begun, answer = task("dpdk_port_info", capfd, monkeypatch, options=options)
+    assert begun and [port["port_id"] for port in answer["ports"]] == [1]
 
 
 NOT_BEGUN: list[dict[str, t.Any]] = [
@@ -699,12 +698,10 @@ REQUESTS: list[tuple[t.Any, str, int]] = [
     (b" " * ((1 << 20) + 1), "bad_request", 2),
     ({}, "bad_request", 2),
     ({"remove": {}}, "bad_request", 2),
-    ({"apps": {}, "ports": {}}, "bad_request", 2),
-    ({"apps": {"runtime_dir": 7}}, "bad_request", 2),
-    ({"apps": {"device": "x"}}, "bad_request", 2),
-    ({"apps": []}, "bad_request", 2),
-    ({"apps": {}, "check": 1}, "bad_request", 2),
-    ({"apps": {}, "version": "0.0.0"}, "other_version", 3),
+    ({"apps": {}}, "bad_request", 2),
+    ({"converge": {}, "options": {}}, "bad_request", 2),
+    ({"converge": {}, "check": 1}, "bad_request", 2),
+    ({"converge": {}, "version": "0.0.0"}, "other_version", 3),
     ({"converge": []}, "bad_document", 2),
     ({"converge": {"apps": [{"app": "web", "ports": [{"device": "net_null1", "drain": ["id"]}]}]}}, "bad_request", 2),
     ({"converge": {"apps": [{"app": "../x"}]}}, "bad_prefix", 2),
