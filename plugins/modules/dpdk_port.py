@@ -227,6 +227,32 @@ options:
     description:
       - How many seconds O(drain) and O(undrain) may take; V(300) where this is not given.
     type: float
+  health:
+    description:
+      - What must come true of the ports that are asked for, after something was changed. If it does not, all of it is
+        undone and the task fails, with reason V(unhealthy).
+      - Also the way to whoever is connected by ssh must lead over the same network interfaces as before.
+      - It is looked at on the host itself, so that it is undone as well where the connection does not outlive the
+        change.
+      - Where nothing is to be changed, nothing is looked at.
+    type: dict
+    suboptions:
+      started:
+        description: Whether the ports have to be started, by the adapter or by the application itself.
+        type: bool
+        default: false
+      link:
+        description: Whether ports that are started have to have a link.
+        type: bool
+        default: true
+      packets:
+        description: Whether packets have to be received or sent by each port that is started.
+        type: bool
+        default: false
+      timeout:
+        description: How many seconds it may take.
+        type: float
+        default: 30
   runtime_dir:
     description:
       - The directory that holds the applications' own directories, such as V(/var/run/dpdk).
@@ -660,6 +686,15 @@ _OPTIONS = {
     "drain": _WORDS,
     "undrain": _WORDS,
     "drain_timeout": {"type": "float"},
+    "health": {
+        "type": "dict",
+        "options": {
+            "started": {"type": "bool", "default": False},
+            "link": {"type": "bool", "default": True},
+            "packets": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": 30},
+        },
+    },
     "runtime_dir": {"type": "path"},
     "timeout": {"type": "float", "default": 30},
 }

@@ -16,6 +16,12 @@ from . import hooks
 from .app import App, Port
 from .ports import Observer
 
+if t.TYPE_CHECKING:
+    from .vitals import Vitals
+
+
+T = t.TypeVar("T")
+
 
 class Command:
     """Any application, by commands of the operator's own: one for each verb that they give."""
@@ -91,7 +97,8 @@ def values(app: App, device: Devargs | None, port_ids: t.Sequence[int]) -> dict[
 class CommandPorts:
     """The ports of an application by the operator's command ``status``, which changes nothing and prints JSON:
 
-    ``[{"device": "net_null0,size=64", "port_id": 0, "started": true}, ...]``. Only ``device`` must be there.
+    ``[{"device": "net_null0,size=64", "port_id": 0, "started": true}, ...]``. Only ``device`` must be there. ``link``
+    (true or false) and ``packets`` (received and sent) are for health.
     """
 
     def __init__(self, app: App, status: t.Sequence[str], *, timeout: float) -> None:
@@ -100,13 +107,20 @@ class CommandPorts:
         self._timeout = timeout
 
     def read(self) -> list[Port]:
+        return self._read(_port)
+
+    def vitals(self) -> dict[int, Vitals]:
+        """Of every port."""
+        return dict(self._read(_vitals))
+
+    def _read(self, row: t.Callable[[int, t.Any], T]) -> list[T]:
         words = hooks.filled(self._status, values(self._app, None, ()))
         ended = hooks.must(
             words, "command for status", timeout=self._timeout, late="command_failed", failed="command_failed"
         )
         try:
             told = json.loads(ended.out)
-            return [_port(index, one) for index, one in enumerate(told)]
+            return [row(index, one) for index, one in enumerate(told)]
         except (ValueError, TypeError, RecursionError, HotplugError) as exc:
             raise HotplugError(
                 "command_failed",
@@ -134,3 +148,13 @@ def _port(index: int, one: t.Any) -> Port:
         started=started,
         devargs=device.text if device.args else None,
     )
+
+
+def _vitals(index: int, one: t.Any) -> tuple[int, Vitals]:
+    from .vitals import Vitals
+
+    port_id = _port(index, one).port_id
+    link, packets = one.get("link"), one.get("packets")
+    if {type(link)} - {bool, type(None)} or {type(packets)} - {int, type(None)}:
+        raise ValueError(f"port {index} has a link that is not true or false, or packets that are no number")
+    return port_id, Vitals(link, packets)

@@ -30,6 +30,10 @@ _LOOK = 0.1
 _NAME = 15
 
 
+if t.TYPE_CHECKING:
+    from .vitals import Vitals
+
+
 def socket_of(app: App, system: System) -> str:
     """Where grout serves its API: its option, its environment, or the default."""
     words = list(app.command)
@@ -49,6 +53,7 @@ class Interface(t.NamedTuple):
     devargs: str
     mac: str
     up: bool
+    running: bool = False  # it has a link
 
     @property
     def device(self) -> str:
@@ -108,7 +113,8 @@ class Cli:
             ):
                 raise _nonsense()
             flags, mac = one["flags"], str(one.get("mac", "")).lower()
-            found.append(Interface(name, one["id"], str(one.get("devargs", "")), mac, "up" in flags))
+            up, running = "up" in flags, "running" in flags
+            found.append(Interface(name, one["id"], str(one.get("devargs", "")), mac, up, running))
         return found
 
 
@@ -213,6 +219,17 @@ class GroutPorts:
             Port(one.number, one.device, False, one.mac, -1, True, one.up, devargs=one.devargs)
             for one in sorted(self._cli.interfaces(), key=lambda one: one.number)
         ]
+
+    def vitals(self) -> dict[int, Vitals]:
+        """Of every port."""
+        from .vitals import Vitals, counted
+
+        told = self._cli.run("interface", "stats")
+        rows = {one.get("interface"): one for one in told if isinstance(one, dict)} if isinstance(told, list) else {}
+        return {
+            one.number: Vitals(one.running, counted(rows.get(one.name, {}), ("rx_packets", "tx_packets")))
+            for one in self._cli.interfaces()
+        }
 
     def again(self, port_ids: t.Iterable[int]) -> list[Port]:
         wanted = set(port_ids)

@@ -56,7 +56,7 @@ class Ports:
 
     def read(self) -> list[Port]:
         """All ports, by port id, those owned by another device included."""
-        with self._session() as session:
+        with self.session() as session:
             (answer,) = session.ask("/ethdev/list")
             listed = _listed(session, answer)
             ports: list[Port] = []
@@ -70,17 +70,18 @@ class Ports:
     def again(self, port_ids: t.Iterable[int]) -> list[Port]:
         """Those of the ports that are still there, read afresh. ``owned`` is not looked at."""
         wanted = tuple(port_ids)
-        with self._session() as session:
+        with self.session() as session:
             return _read(session, wanted, wanted)
 
     def glance(self, port_ids: t.Sequence[int]) -> tuple[frozenset[int], list[Port]]:
         """What /ethdev/list has, and those of the ports still there: cheap, and blind to new ports with an owner."""
-        with self._session() as session:
+        with self.session() as session:
             (listed,) = session.ask("/ethdev/list")
             ids = _listed(session, listed)
             return ids, _read(session, port_ids, ids)
 
-    def _session(self) -> Telemetry:
+    def session(self) -> Telemetry:
+        """With its telemetry, once it is sure that this is the application's. Raises HotplugError."""
         if not self._app.telemetry or self._app.telemetry_error:
             raise HotplugError("telemetry", self._app.telemetry_error or "it serves no telemetry", app=self._app.prefix)
         with (

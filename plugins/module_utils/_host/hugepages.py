@@ -100,9 +100,7 @@ def _keep_promises(size: int, there: t.Sequence[Pool], targets: t.Mapping[int, i
     taken = sum(pool.used for pool in own) + own[0].promised
     left = sum(targets.get(pool.node, pool.total) for pool in own)
     if left < taken:
-        what = (
-            f"{taken} hugepages of {size_text(size)} are in use or promised to a process, asked for are {left}"
-        )
+        what = f"{taken} hugepages of {size_text(size)} are in use or promised to a process, asked for are {left}"
         raise HotplugError("hugepages_in_use", what, way_out="End what uses them first, or ask for as many.")
 
 

@@ -101,7 +101,7 @@ def guard(network: Network, system: System, environ: t.Mapping[str, str]) -> Loc
     loopback = {link.ifindex for link in links if link.name == "lo"}
     for version, index in dict.fromkeys(network.default_routes()):
         why.setdefault(index, []).append(f"has the default route (IPv{version})")
-    for peer in _peers(system, environ):
+    for peer in peers(system, environ):
         address, _percent, scope = peer.partition("%")
         scoped = named.get(scope, 0) or (int(scope) if scope.isdigit() else 0)
         for index in [scoped] if scoped else network.routes_to(address):
@@ -113,7 +113,7 @@ def guard(network: Network, system: System, environ: t.Mapping[str, str]) -> Loc
     return Lockout(links, elsewhere, why, system)
 
 
-def _peers(system: System, environ: t.Mapping[str, str]) -> list[str]:
+def peers(system: System, environ: t.Mapping[str, str]) -> list[str]:
     """Who we work for: sudo and su forget the variable, the processes above them have it still."""
     found = [_peer(environ.get("SSH_CONNECTION", ""))]
     pid = _parent(system, "self")

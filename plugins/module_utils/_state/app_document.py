@@ -17,7 +17,7 @@ from .model import AppSpec, PortSpec
 ADAPTERS = ("auto", "multiprocess", "testpmd", "openvswitch", "grout", "command")
 CHANNELS = ("auto", "ipc", "eal")
 # Read by app_options.py, which is imported where one of them is given.
-_MEANS = ("bridge", "commands", "drain", "undrain", "drain_timeout")
+_MEANS = ("bridge", "commands", "drain", "undrain", "drain_timeout", "health")
 _FLAGS = ("exclusive", "force", "atomic", "recreate", "required")
 
 

@@ -14,7 +14,7 @@ from . import checks
 
 Entry = t.Mapping[str, t.Any]
 # What is of one run alone. To go past a started port is decided each time anew.
-_PASSING = ("persistent", "force", "timeout", "state", "started", "ports", "required")
+_PASSING = ("persistent", "force", "timeout", "state", "started", "ports", "required", "health")
 # A module gives these where a task does not.
 _DEFAULTS = {"exclusive": False, "atomic": True, "recreate": False, "adapter": "auto", "channel": "auto"}
 

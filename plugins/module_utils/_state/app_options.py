@@ -19,6 +19,18 @@ _DRAINING = 300.0
 _BRIDGE = re.compile(r"[!-.0-~]{1,255}")  # a name of OVSDB, which OVS wants without '/'
 
 
+class Health(t.NamedTuple):
+    """What must come true of an application's ports after something was changed, or that is undone; see health.py.
+
+    ``timeout``: seconds that it may take.
+    """
+
+    started: bool = False
+    link: bool = True
+    packets: bool = False
+    timeout: float = 30.0
+
+
 class Options(t.NamedTuple):
     """``commands``, ``drain`` and ``undrain`` are lists of arguments; ``drain_timeout`` is in seconds."""
 
@@ -27,6 +39,7 @@ class Options(t.NamedTuple):
     drain: tuple[str, ...] = ()
     undrain: tuple[str, ...] = ()
     drain_timeout: float = _DRAINING
+    health: Health | None = None
 
 
 def parse(entry: t.Mapping[str, t.Any], where: str) -> Options:
@@ -55,7 +68,20 @@ def parse(entry: t.Mapping[str, t.Any], where: str) -> Options:
         drain=hooks["drain"],
         undrain=hooks["undrain"],
         drain_timeout=_DRAINING if timeout is None else checks.seconds(timeout, f"{where}.drain_timeout"),
+        health=None if entry.get("health") is None else _health(entry["health"], f"{where}.health"),
     )
+
+
+def _health(value: t.Any, where: str) -> Health:
+    given = checks.mapping(value, where, Health._fields)
+    told: dict[str, t.Any] = {
+        name: checks.flag(one, f"{where}.{name}")
+        for name, one in given.items()
+        if name != "timeout" and one is not None
+    }
+    if given.get("timeout") is not None:
+        told["timeout"] = checks.seconds(given["timeout"], f"{where}.timeout")
+    return Health(**told)
 
 
 def bridge(value: t.Any, where: str) -> str:

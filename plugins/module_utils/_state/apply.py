@@ -13,13 +13,17 @@ import typing as t
 from .._errors import HotplugError
 
 if t.TYPE_CHECKING:
-    from .works import Acts, AnyStep, Work
+    from .works import Acts, AnyStep, Gate, Work
 
 # How many of the steps that were undone a message names.
 _NAMED = 6
 
 
-def apply(steps: t.Sequence[tuple[AnyStep, Work]], progress: t.Callable[[str], None] | None = None) -> None:
+def apply(
+    steps: t.Sequence[tuple[AnyStep, Work]],
+    progress: t.Callable[[str], None] | None = None,
+    gates: t.Sequence[Gate] = (),
+) -> None:
     """Do the steps in their order and look whether they hold; on a failure, what was done is taken back.
 
     The error then says in its fields what was: ``actions`` done, ``undone``, ``not_undone``.
@@ -32,11 +36,16 @@ def apply(steps: t.Sequence[tuple[AnyStep, Work]], progress: t.Callable[[str], N
             stack.callback(acts[id(work)].close)
         for work in works:
             acts[id(work)].prepare([step for step, its in steps if its is work])
-        _do(steps, acts, progress)
+        for gate in gates:
+            gate.prepare()
+        _do(steps, acts, progress, gates)
 
 
 def _do(
-    steps: t.Sequence[tuple[AnyStep, Work]], acts: t.Mapping[int, Acts], progress: t.Callable[[str], None] | None
+    steps: t.Sequence[tuple[AnyStep, Work]],
+    acts: t.Mapping[int, Acts],
+    progress: t.Callable[[str], None] | None,
+    gates: t.Sequence[Gate],
 ) -> None:
     done: list[tuple[AnyStep, Work]] = []
     with _unsignalled():
@@ -47,6 +56,8 @@ def _do(
                 done.append((step, work))
             for key, one in acts.items():
                 one.verify([step for step, work in done if id(work) == key])
+            for gate in gates:
+                gate.check()
         except Exception as exc:
             error = exc if isinstance(exc, HotplugError) else _unforeseen(exc)
             error.fields["actions"] = [work.action(step) for step, work in done]

@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from .host_work import HostWork
     from .model import AppSpec
     from .work import AppWork
-    from .works import AnyStep, Work
+    from .works import AnyStep, Gate, Work
 
 
 def converge(
@@ -65,13 +65,22 @@ def converge(
             # What changes things is imported when something is to be changed.
             from .apply import apply
 
-            apply(steps, progress)
+            apply(steps, progress, _gates(works, system))
         return {
             "changed": bool(steps),
             "warnings": [*(host.warnings if host is not None else ()), *warnings],
             "apps": [work.result(plan.steps, predicted=check) for work, plan in zip(works, plans)],
             **({"host": host.result(predicted=check)} if host is not None else {}),
         }
+
+
+def _gates(works: t.Sequence[AppWork], system: System) -> list[Gate]:
+    """What is looked at after the changes, of every application whose entry asks for it, changed or not."""
+    if not any(work.spec.health for work in works):
+        return []
+    from . import health
+
+    return health.gates(works, system)
 
 
 def _opened(

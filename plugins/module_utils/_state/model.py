@@ -14,6 +14,7 @@ from .checks import PATIENCE
 
 if t.TYPE_CHECKING:
     from .._host.selectors import Selector
+    from .app_options import Health
 
 # The one order of all changes on a host: removal from the application down to the kernel, then the way up again.
 # Host preparation has its place between detach and attach (unbind, resize, bind).
@@ -62,6 +63,7 @@ class AppSpec(t.NamedTuple):
     drain: tuple[str, ...] = ()
     undrain: tuple[str, ...] = ()
     drain_timeout: float = 0.0
+    health: Health | None = None
 
 
 class DeviceState(t.NamedTuple):

@@ -38,6 +38,16 @@ class Acts(t.Protocol):
         """Let go of what is held."""
 
 
+class Gate(t.Protocol):
+    """What must hold in the end, besides what was done. Both raise HotplugError."""
+
+    def prepare(self) -> None:
+        """Look how it is, and refuse what cannot be told, before the first change."""
+
+    def check(self) -> None:
+        """Wait until it holds."""
+
+
 class Work(t.Protocol):
     """A part of a run: locked, observed, planned."""
 

@@ -16,6 +16,12 @@ from typing import Any
 from releases import query, wait_until
 
 
+def status(telemetry: str, port_id: int) -> dict[str, Any]:
+    stats = query(telemetry, f"/ethdev/stats,{port_id}")
+    up = query(telemetry, f"/ethdev/link_status,{port_id}")["status"] == "UP"
+    return {"link": up, "packets": stats["ipackets"] + stats["opackets"]}
+
+
 def ports(telemetry: str) -> dict[str, dict[str, Any]]:
     infos = (query(telemetry, f"/ethdev/info,{number}") for number in query(telemetry, "/ethdev/list"))
     return {info["name"]: info for info in infos}
@@ -26,6 +32,7 @@ def main(fifo: str, telemetry: str, verb: str, what: str = "") -> int:
         told = ports(telemetry)
         for name, one in told.items():
             told[name] = {"device": name, "port_id": one["port_id"], "started": bool(one["dev_started"])}
+            told[name].update(status(telemetry, one["port_id"]))
         print(json.dumps(list(told.values())))
         return 0
     lines = {"attach": f"port attach {what}", "detach": f"device detach vdev:{what}"}

@@ -232,6 +232,40 @@ def test_an_application_that_dies_half_way_is_told_and_the_next_run_converges(be
     assert has(bed) == {"net_null1", "net_null2"}
 
 
+def test_ports_that_do_well_pass_and_others_are_taken_away_again(bed: Bed) -> None:
+    started = True if "start" in bed.can else None
+    wanted = [{"device": one, "started": started} for one in ("net_null1", "net_null2")]
+    run(bed, wanted[0])
+    if started is None and not bed.settles_itself:
+        error = fails(bed, *wanted, health={"started": True, "timeout": 0.3})
+        assert error.reason == "unhealthy"
+        names_all(error, "net_null1", "is not started")
+        assert error.fields["not_undone"] == []
+        assert has(bed) == {"net_null1"}
+        bed.make_started("net_null1")
+    result = run(bed, *wanted, health={"link": True, "timeout": 5})
+    assert result["changed"]
+    assert has(bed) == {"net_null1", "net_null2"}
+    assert run(bed, *wanted, health={"packets": True, "timeout": 0.3})["changed"] is False, "nothing is to be undone"
+
+
+def test_packets_have_to_move_where_that_is_asked_for(bed: Bed) -> None:
+    """testpmd does not forward here; grout and Open vSwitch take what net_null receives without end."""
+    if "start" not in bed.can and not bed.settles_itself:
+        run(bed, "net_null1")
+        bed.make_started("net_null1")
+    wanted = [{"device": "net_null1", "started": True}, "net_null2"]
+    health = {"packets": True, "timeout": 1}
+    if bed.settles_itself:
+        assert run(bed, *wanted, health=health)["changed"]
+        return
+    before = has(bed)
+    error = fails(bed, *wanted, health=health)
+    assert error.reason == "unhealthy"
+    names_all(error, "net_null1", "moves no packets")
+    assert has(bed) == before
+
+
 def test_the_adapter_is_found_and_says_what_it_can_do(bed: Bed) -> None:
     (found,) = [one for one in info.apps() if one["pid"] == bed.pid]
     assert found["prefix"] == bed.prefix

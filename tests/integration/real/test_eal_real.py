@@ -136,8 +136,10 @@ def test_attach_detach_and_ports_as_a_secondary(dpdk: Dpdk, hugepages: Hugepages
     ):
         assert session(dpdk, "sec", ("attach", wrong))["results"][0]["reason"] == reason
     assert (files(app), pages(app)) == before and before[1]
-    print(f"{dpdk.release}: EAL up in {first['init_ms']} ms, attach {first['results'][0]['ms']} ms, "
-          f"detach {second['results'][1]['ms']} ms")
+    print(
+        f"{dpdk.release}: EAL up in {first['init_ms']} ms, attach {first['results'][0]['ms']} ms, "
+        f"detach {second['results'][1]['ms']} ms"
+    )
     assert app.alive and app.quit() == 0
 
 
@@ -168,8 +170,10 @@ def test_one_start_of_eal_fills_the_port_table(primary: Testpmd) -> None:
     assert len(answer.results) == 32
     error = answer.results[31].error
     assert error is not None and (error.reason, error.device) == ("no_slot", "net_null32")
-    assert all(result.error is None for result in channel.run(
-        [Operation("detach", parse(f"net_null{number}")) for number in range(1, 32)]).results)
+    assert all(
+        result.error is None
+        for result in channel.run([Operation("detach", parse(f"net_null{number}")) for number in range(1, 32)]).results
+    )
     assert set(primary.ports()) == {"net_null0"}
 
 
@@ -231,11 +235,36 @@ def test_a_primary_of_another_user(host_dpdk: Dpdk, hugepages: Hugepages) -> Non
         place.mkdir()
     subprocess.run(["mount", "-t", "hugetlbfs", "-o", f"uid={user},gid={user}", "none", str(mount)], check=True)
     os.chown(runtime, user, user)
-    argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "stdbuf", "-oL", "dpdk-testpmd",
-            "--file-prefix=usr", "--huge-dir", str(mount), "-m", "128", "--no-pci", "--iova-mode=va", "-l", "0,1",
-            "--vdev=net_null0", "--", "-i", "--total-num-mbufs=2048", "--no-mlockall"]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               env={**os.environ, "RUNTIME_DIRECTORY": str(runtime)})
+    argv = [
+        "setpriv",
+        f"--reuid={user}",
+        f"--regid={user}",
+        "--clear-groups",
+        "stdbuf",
+        "-oL",
+        "dpdk-testpmd",
+        "--file-prefix=usr",
+        "--huge-dir",
+        str(mount),
+        "-m",
+        "128",
+        "--no-pci",
+        "--iova-mode=va",
+        "-l",
+        "0,1",
+        "--vdev=net_null0",
+        "--",
+        "-i",
+        "--total-num-mbufs=2048",
+        "--no-mlockall",
+    ]
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "RUNTIME_DIRECTORY": str(runtime)},
+    )
     try:
         socket = runtime / "dpdk/usr/dpdk_telemetry.v2"
         wait_until(lambda: socket.exists() or process.poll() is not None, "its telemetry")

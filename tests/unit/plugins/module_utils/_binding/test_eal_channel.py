@@ -72,18 +72,41 @@ def vdev(op: str, name: str, args: str = "") -> dict[str, str]:
 
 def test_one_start_for_several_operations(runtime: Path) -> None:
     dpdk = fake_dpdk.Dpdk()
-    asked = request(runtime, vdev("attach", "net_null5", "size=64"), {"op": "ports"}, vdev("detach", "net_null5"),
-                    {"op": "ports"}, lcores=["127@(0)", "63@(0)"], options={"allow": ["0000:01:00.0"]})
+    asked = request(
+        runtime,
+        vdev("attach", "net_null5", "size=64"),
+        {"op": "ports"},
+        vdev("detach", "net_null5"),
+        {"op": "ports"},
+        lcores=["127@(0)", "63@(0)"],
+        options={"allow": ["0000:01:00.0"]},
+    )
     answer, stages = serve(dpdk, asked)
     assert stages == ["init", "ready"]
     assert answer["version"] == "22.11.11" and answer["init_ms"] >= 0
     values = [result["value"] for result in answer["results"]]
-    port = {"port_id": 0, "name": "net_null5", "mac": "02:00:00:00:00:00", "mtu": 1500, "numa_node": 0, "owner": "",
-            "owner_id": 0}
+    port = {
+        "port_id": 0,
+        "name": "net_null5",
+        "mac": "02:00:00:00:00:00",
+        "mtu": 1500,
+        "numa_node": 0,
+        "owner": "",
+        "owner_id": 0,
+    }
     assert values == [None, [port], None, []]
     # the fake takes lcore ids up to 63, so the first was refused
-    assert dpdk.argv == ["dpdk-hotplug", "--proc-type=secondary", "--file-prefix", "web", "--lcores", "63@(0)",
-                         "--no-telemetry", "-a", "0000:01:00.0"]
+    assert dpdk.argv == [
+        "dpdk-hotplug",
+        "--proc-type=secondary",
+        "--file-prefix",
+        "web",
+        "--lcores",
+        "63@(0)",
+        "--no-telemetry",
+        "-a",
+        "0000:01:00.0",
+    ]
 
 
 def test_the_first_failure_ends_it(runtime: Path) -> None:
@@ -187,8 +210,15 @@ def test_a_port_that_goes_meanwhile_is_left_out(runtime: Path) -> None:
 def test_only_its_own_files_are_removed(runtime: Path) -> None:
     pid = os.getpid()
     ours = [f"mp_socket_{pid}_2f", f"fbarray_memseg-2048k-0-0_{pid}", f"fbarray_memseg-2048k-0-1_{pid}_4d2"]
-    others = ["config", "mp_socket", f"mp_socket_{pid}0_2f", "fbarray_memzone", "fbarray_memseg-2048k-0-0",
-              f"fbarray_memseg-2048k-0-0_{pid}0", f"x_{pid}"]
+    others = [
+        "config",
+        "mp_socket",
+        f"mp_socket_{pid}0_2f",
+        "fbarray_memzone",
+        "fbarray_memseg-2048k-0-0",
+        f"fbarray_memseg-2048k-0-0_{pid}0",
+        f"x_{pid}",
+    ]
     for name in (*ours, *others[1:]):
         (runtime / name).touch()
     serve(fake_dpdk.Dpdk(), request(runtime))
@@ -241,14 +271,25 @@ def channel(runtime: Path, code: str, monkeypatch: pytest.MonkeyPatch, **options
 
 
 def test_an_answer(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = {"version": "22.11.11", "init_ms": 1.5, "results": [
-        {"value": None, "ms": 0.1},
-        {"ms": 1, "value": [
-            {"port_id": 0, "name": "n", "mac": "m", "mtu": 1, "numa_node": 0, "owner": "", "owner_id": 0}]},
-        {"error": {"reason": "no_slot", "message": "full", "device": "net_null2", "code": -12}, "ms": 2.0}]}
-    code = ("asked = json.load(sys.stdin); assert asked['operations'][0]['name'] == 'net_null1'\n"
-            "print_({'stage': 'init'}); print_({'stage': 'ready'}); print('EAL: hello', file=sys.stderr)\n"
-            f"print_(json.loads({json.dumps(answer)!r}))")
+    answer = {
+        "version": "22.11.11",
+        "init_ms": 1.5,
+        "results": [
+            {"value": None, "ms": 0.1},
+            {
+                "ms": 1,
+                "value": [
+                    {"port_id": 0, "name": "n", "mac": "m", "mtu": 1, "numa_node": 0, "owner": "", "owner_id": 0}
+                ],
+            },
+            {"error": {"reason": "no_slot", "message": "full", "device": "net_null2", "code": -12}, "ms": 2.0},
+        ],
+    }
+    code = (
+        "asked = json.load(sys.stdin); assert asked['operations'][0]['name'] == 'net_null1'\n"
+        "print_({'stage': 'init'}); print_({'stage': 'ready'}); print('EAL: hello', file=sys.stderr)\n"
+        f"print_(json.loads({json.dumps(answer)!r}))"
+    )
     operations = [Operation("attach", parse("net_null1")), Operation("ports"), Operation("attach", parse("net_null2"))]
     got = channel(runtime, code, monkeypatch).run(operations)
     assert (got.version, got.init_ms, len(got.results)) == ("22.11.11", 1.5, 3)
@@ -259,9 +300,11 @@ def test_an_answer(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_single_operations_raise(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = ("asked = json.load(sys.stdin)\n"
-            "print_({'version': '1', 'init_ms': 1, 'results': [{'ms': 1, 'error': {'reason': 'busy', 'message': 'x'}}"
-            " if asked['operations'][0]['op'] == 'detach' else {'ms': 1, 'value': None}]})")
+    code = (
+        "asked = json.load(sys.stdin)\n"
+        "print_({'version': '1', 'init_ms': 1, 'results': [{'ms': 1, 'error': {'reason': 'busy', 'message': 'x'}}"
+        " if asked['operations'][0]['op'] == 'detach' else {'ms': 1, 'value': None}]})"
+    )
     made = channel(runtime, code, monkeypatch)
     made.attach(parse("net_null0"))
     assert made.ports() == ()
@@ -283,9 +326,7 @@ def test_single_operations_raise(runtime: Path, monkeypatch: pytest.MonkeyPatch)
         ("print_({'stage': 'init'}); print_({'stage': 'ready'}); time.sleep(1)", "timeout", "has not finished"),
     ],
 )
-def test_children_that_fail(
-    runtime: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str, said: str
-) -> None:
+def test_children_that_fail(runtime: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str, said: str) -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     hangs = reason in ("eal_wedged", "timeout")
     with pytest.raises(HotplugError) as caught:
@@ -298,11 +339,13 @@ def test_children_that_fail(
 
 
 def test_output_neither_blocks_the_child_nor_grows(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = ("json.load(sys.stdin)\n"
-            "for n in range(1000):\n"
-            "    try: os.write(2, b'x' * 4096)\n"
-            "    except OSError: pass\n"
-            "print_({'error': {'reason': 'r', 'message': 'm'}})")
+    code = (
+        "json.load(sys.stdin)\n"
+        "for n in range(1000):\n"
+        "    try: os.write(2, b'x' * 4096)\n"
+        "    except OSError: pass\n"
+        "print_({'error': {'reason': 'r', 'message': 'm'}})"
+    )
     with pytest.raises(HotplugError) as caught:
         channel(runtime, code, monkeypatch).run([Operation("ports")])
     assert caught.value.reason == "r" and len(caught.value.fields["log"]) == 2000
@@ -452,7 +495,9 @@ def test_the_libraries_are_its_own(host: Host, libraries: tuple[str, ...], expec
     host.maps(*libraries)
     assert eal_channel._names(joinable.look(7, host.system), RELEASE) == expected
     assert eal_channel._names(joinable.look(9, host.system), Release(21, 5)) == (
-        "librte_eal.so.21", "librte_ethdev.so.21")
+        "librte_eal.so.21",
+        "librte_ethdev.so.21",
+    )
 
 
 def test_the_request(host: Host) -> None:
