@@ -154,21 +154,9 @@ def rounds(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for when in order.get("whens", ("before", "after")):
             if order.get("twice"):
                 yield from _twice(order, document, then, (when, number))
-            begun = run(order["start"])
-            at_first = look(order["look"])
+            begun = _begun(order)
             hit = run(document, (when, number))
-            left = look(order["look"])
-            first = run(then)
-            state = look(order["look"])
-            yield {
-                "start": begun,
-                "hit": hit,
-                "at_first": at_first,
-                "left": left,
-                "first": first,
-                "state": state,
-                "second": run(then),
-            }
+            yield _ended(order, then, begun, hit)
             if "killed" not in hit:
                 return
 
@@ -178,24 +166,29 @@ def _twice(
 ) -> Iterator[dict[str, Any]]:
     """The run that repairs is killed as well, at each of its steps."""
     for number in range(1, 1000):
-        begun = run(order["start"])
-        at_first = look(order["look"])
+        begun = _begun(order)
         if "killed" not in run(document, kill):
             return
         hit = run(then, ("after", number))
-        left = look(order["look"])
         if "killed" not in hit:
             return
-        first = run(then)
-        yield {
-            "start": begun,
-            "hit": hit,
-            "at_first": at_first,
-            "left": left,
-            "first": first,
-            "state": look(order["look"]),
-            "second": run(then),
-        }
+        yield _ended(order, then, begun, hit)
+
+
+def _begun(order: dict[str, Any]) -> dict[str, Any]:
+    return {"start": run(order["start"]), "at_first": look(order["look"])}
+
+
+def _ended(order: dict[str, Any], then: dict[str, Any], begun: dict[str, Any], hit: dict[str, Any]) -> dict[str, Any]:
+    """What a round tells, once its run was killed: what that left, and what two more runs make of it."""
+    return {
+        **begun,
+        "hit": hit,
+        "left": look(order["look"]),
+        "first": run(then),
+        "state": look(order["look"]),
+        "second": run(then),
+    }
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from needs import needed
 from releases import CHROOTS, HOST, Dpdk, NotHere, is_alive, query, reserved_hugepages, wait_until
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console
@@ -292,8 +293,10 @@ BEDS = (Console, Multiprocess, Commands, OpenVSwitch, Grout)
 
 @contextlib.contextmanager
 def running(kind: type[Bed], directory: Path) -> Iterator[Bed]:
+    """One that has started, until the block ends; see needs.py where it cannot."""
     bed = kind(directory)
-    bed.start()
+    with needed():
+        bed.start()
     try:
         yield bed
     finally:

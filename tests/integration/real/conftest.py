@@ -39,7 +39,8 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tools")]
 
 import isolate
-from releases import HOST, RELEASES, Dpdk, NotHere, reserved_hugepages
+from needs import needed
+from releases import HOST, RELEASES, Dpdk, reserved_hugepages
 from releases import veth as make_veth
 
 
@@ -63,12 +64,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("dpdk", metafunc.config.getoption("--release") or RELEASES, indirect=True)
 
 
-def _absent(reason: str) -> None:
-    if os.environ.get("DPDK_HOTPLUG_REQUIRED"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
 @pytest.fixture
 def _beds() -> Iterator[dict[str, Dpdk]]:
     beds: dict[str, Dpdk] = {}
@@ -80,11 +75,8 @@ def _beds() -> Iterator[dict[str, Dpdk]]:
 @pytest.fixture
 def dpdk_of(_beds: dict[str, Dpdk]) -> Callable[[str], Dpdk]:
     def get(release: str) -> Dpdk:
-        try:
+        with needed():
             return _beds.setdefault(release, Dpdk(release))
-        except NotHere as reason:
-            _absent(str(reason))
-            raise
 
     return get
 
@@ -104,10 +96,8 @@ def hugepages(_beds: dict[str, Dpdk]) -> Iterator[Callable[[int], None]]:
     with contextlib.ExitStack() as stack:
 
         def reserve(megabytes: int) -> None:
-            try:
+            with needed():
                 stack.enter_context(reserved_hugepages(megabytes))
-            except NotHere as reason:
-                _absent(str(reason))
 
         yield reserve
         for bed in _beds.values():

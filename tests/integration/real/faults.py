@@ -21,7 +21,6 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import Hotplu
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, info
 
 HOMES = Path("/run/dpdk-hotplug")
-RUNNER = str(Path(__file__).with_name("run_converge.py"))
 
 
 def document(app: Testpmd | str, *devices: str, absent: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
@@ -76,17 +75,13 @@ def ipc_lives(app: Testpmd) -> bool:
     return "net_null31" not in app.ports()
 
 
-class Run:
-    """The engine in a process of its own (run_converge.py). ``steps`` fills as it goes."""
+class _Program:
+    """A program beside this file, in a process of its own; each line that it says is JSON."""
 
-    def __init__(self, wanted: dict[str, Any], *, output: int = subprocess.PIPE, **order: Any) -> None:
-        line = [sys.executable, RUNNER, json.dumps({"document": wanted, **order})]
-        self.process = subprocess.Popen(
-            line, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        self.steps: list[str] = []
+    def __init__(self, name: str, order: dict[str, Any], *, output: int = subprocess.PIPE, **options: Any) -> None:
+        line = [sys.executable, str(Path(__file__).with_name(name)), json.dumps(order)]
+        self.process = subprocess.Popen(line, stdout=output, text=True, **options)
         self.ready = threading.Event()
-        self.answer: dict[str, Any] = {}
         self._reader = threading.Thread(target=self._read, daemon=True)
         if output == subprocess.PIPE:
             self._reader.start()
@@ -99,12 +94,30 @@ class Run:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             said = json.loads(line)
-            if "step" in said:
-                self.steps.append(said["step"])
-            elif "ready" in said:
+            if "ready" in said:
                 self.ready.set()
             else:
-                self.answer = said
+                self._heard(said)
+
+    def _heard(self, said: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class Run(_Program):
+    """The engine in a process of its own (run_converge.py). ``steps`` fills as it goes."""
+
+    def __init__(self, wanted: dict[str, Any], *, output: int = subprocess.PIPE, **order: Any) -> None:
+        self.steps: list[str] = []
+        self.answer: dict[str, Any] = {}
+        whole = {"document": wanted, **order}
+        pipe = subprocess.PIPE
+        super().__init__("run_converge.py", whole, output=output, stdin=pipe, stderr=pipe, start_new_session=True)
+
+    def _heard(self, said: dict[str, Any]) -> None:
+        if "step" in said:
+            self.steps.append(said["step"])
+        else:
+            self.answer = said
 
     def await_step(self, number: int) -> None:
         """Until it is about to do its step of that number, from 1."""
@@ -131,27 +144,17 @@ class Run:
         return {"code": code, **self.answer}
 
 
-class Liar:
+class Liar(_Program):
     """A process that pretends to be a primary (hostile_app.py); as a context manager it ends with the block."""
 
     def __init__(self, prefix: str = "liar", *, runtime_dir: str = "/run/dpdk", **order: Any) -> None:
         self.prefix, self.directory = prefix, f"{runtime_dir}/{prefix}"
-        program = str(Path(__file__).with_name("hostile_app.py"))
-        line = [sys.executable, program, json.dumps({"directory": self.directory, **order})]
-        self.process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
         self.requests: list[dict[str, Any]] = []
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n"
-        threading.Thread(target=self._read, daemon=True).start()
+        super().__init__("hostile_app.py", {"directory": self.directory, **order})
+        assert self.ready.wait(30), "the liar did not begin"
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.requests.append(json.loads(line))
+    def _heard(self, said: dict[str, Any]) -> None:
+        self.requests.append(said)
 
     def __enter__(self) -> Liar:
         return self

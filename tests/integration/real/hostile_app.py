@@ -168,7 +168,7 @@ def main() -> None:
     liar.prepare()
     if liar.mode != "silent":
         threading.Thread(target=liar.telemetry, daemon=True).start()
-    print("ready", flush=True)
+    print(json.dumps({"ready": os.getpid()}), flush=True)
     liar.requests()
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 from beds import OpenVSwitch, running
 from faults import names_all
-from releases import NotHere
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import openvswitch, ovsdb
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.jsonrpc import JsonRpc
@@ -29,14 +27,9 @@ class TwoBridges(OpenVSwitch):
 
 @pytest.fixture(scope="module")
 def started_switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenVSwitch]:
-    try:
-        with running(TwoBridges, tmp_path_factory.mktemp("switch")) as bed:
-            assert isinstance(bed, OpenVSwitch)
-            yield bed
-    except NotHere as reason:
-        if os.environ.get("DPDK_HOTPLUG_REQUIRED"):
-            pytest.fail(str(reason), pytrace=False)
-        pytest.skip(str(reason))
+    with running(TwoBridges, tmp_path_factory.mktemp("switch")) as bed:
+        assert isinstance(bed, OpenVSwitch)
+        yield bed
 
 
 @pytest.fixture
