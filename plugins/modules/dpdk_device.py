@@ -91,7 +91,7 @@ options:
   persistent:
     description:
       - V(true) has the driver bound again at boot, before the network is configured and before applications start.
-        It needs the command of the role P(dpdk.hotplug.helper#role).
+        It needs the command of the role P(dpdk.hotplug.helper#role); check mode warns where that is missing.
       - V(false) ends that. Left out, it stays as it is.
       - Refused where driverctl or C(/etc/dpdk/interfaces) give the device to another driver.
     type: bool

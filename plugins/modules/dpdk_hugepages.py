@@ -94,7 +94,7 @@ options:
   persistent:
     description:
       - V(true) has O(pages) reserved and O(mounts) mounted again at boot, before applications start. It needs the
-        command of the role P(dpdk.hotplug.helper#role).
+        command of the role P(dpdk.hotplug.helper#role); check mode warns where that is missing.
       - V(false) ends that. Left out, it stays as it is.
     type: bool
 requirements:

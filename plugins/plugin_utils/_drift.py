@@ -18,7 +18,7 @@ Json = t.Mapping[str, t.Any]
 AREAS = ("document", "boot", "drivers", "hugepages", "applications")
 _REASONS: dict[str, tuple[str, ...]] = {
     "document": ("bad_document", "given_twice", "not_root"),
-    "boot": ("no_helper", "persistence_conflict", "bad_file", "no_boot_loader", "boot_loader", "other_device"),
+    "boot": ("persistence_conflict", "bad_file", "no_boot_loader", "boot_loader", "other_device"),
     "hugepages": ("hugepages_size", "no_node", "hugepages_short", "hugepages_in_use", "mount_failed"),
 }
 # What ansible-core 2.19 and newer put before a message.

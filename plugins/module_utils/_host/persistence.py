@@ -147,14 +147,22 @@ def command(system: System) -> str:
     )
 
 
-def check(system: System, spec: HostSpec, state: HostState) -> None:
-    """Refuse what another tool does otherwise at boot, and what nothing would apply."""
-    kept = [(entry, found) for entry, found in state.targets if entry.persistent]
-    others = [one["persistent"] for one in spec.apps] + ([spec.hugepages.persistent] if spec.hugepages else [])
-    if kept or any(others):
-        command(system)
-    for entry, addresses in kept:
-        for address in addresses if entry.driver else ():
+def unapplied(system: System, spec: HostSpec) -> HotplugError | None:
+    """Why nothing would apply at boot what is to persist; None where something does."""
+    asked = [entry.persistent for entry in spec.devices] + [one["persistent"] for one in spec.apps]
+    asked += [spec.hugepages.persistent] if spec.hugepages else []
+    try:
+        if any(asked):
+            command(system)
+    except HotplugError as error:
+        return error
+    return None
+
+
+def check(system: System, state: HostState) -> None:
+    """Refuse what another tool does otherwise at boot."""
+    for entry, addresses in state.targets:
+        for address in addresses if entry.persistent and entry.driver else ():
             for file, driver in _others(system, address):
                 if driver != entry.driver:
                     raise HotplugError(

@@ -71,9 +71,7 @@ class HostWork:
         if any(work.spec.ports for work in works):
             _no_contradiction(planned, works)
         if any(change.kind == "boot" for change in self.changes):
-            from .._host import persistence
-
-            persistence.check(self.system, self.spec, self.before)
+            self._persistable()
         if self.before.half_done and self.home and not self.changes:
             from .host_journal import Journal
 
@@ -85,6 +83,16 @@ class HostWork:
             self.leaving = evidence.leaving
             object_to(self.changes, evidence, self.spec, works)
         return self.changes
+
+    def _persistable(self) -> None:
+        """Check mode goes on without the command: the play that it is a check of may install it."""
+        from .._host import persistence
+
+        persistence.check(self.system, self.before)
+        missing = persistence.unapplied(self.system, self.spec)
+        if missing is not None and self.change:
+            raise missing
+        self.warnings += [f"It would be refused as things are: {missing}"] if missing is not None else []
 
     def acts(self) -> HostActs:
         from .host_acts import HostActs

@@ -117,7 +117,7 @@ def test_tasks_about_the_host(looked: list[dict[str, t.Any]], monkeypatch: pytes
         return {"changed": True}
 
     monkeypatch.setattr(slot_work, "run", run)
-    options = {"devices": ["01:00.0"], "select": None, "every": True}
+    options: dict[str, t.Any] = {"devices": ["01:00.0"], "select": None, "every": True}
     answer = _helper._answer({"module": "dpdk_device_info", "options": options})
     assert answer["changed"] is False and answer["devices"] == [DEVICE]
     assert looked == [{"device": ["01:00.0"], "select": None, "every": True}]

@@ -112,7 +112,7 @@ def test_ports_are_told_with_their_application() -> None:
     ("error", "area"),
     [
         ({"reason": "no_application", "app": "router"}, "applications"),
-        ({"reason": "no_helper"}, "boot"),
+        ({"reason": "persistence_conflict"}, "boot"),
         ({"reason": "hugepages_in_use"}, "hugepages"),
         ({"reason": "bad_document"}, "document"),
         ({"reason": "group_not_viable", "device": "0000:01:00.0"}, "drivers"),
@@ -130,7 +130,7 @@ def test_a_task_that_could_not_be_started_tells_why_without_what_ansible_puts_be
 
 
 def test_what_is_refused_as_a_whole_still_differs_in_its_parts_and_each_thing_is_told_once() -> None:
-    error = {"reason": "no_helper", "message": "no command"}
+    error = {"reason": "persistence_conflict", "message": "driverctl"}
     refused = {"failed": True, "error": error}
     bind = {"action": "bind", "device": "0000:01:00.0", "before": None, "after": "vfio-pci"}
     parts = [answer(bind), refused, answer(warnings=["noted"])]

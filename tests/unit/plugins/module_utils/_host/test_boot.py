@@ -103,11 +103,18 @@ def test_the_document_its_unit_and_nothing_left_of_them(host: System, tmp_path: 
 
 def test_what_nothing_would_apply_is_refused(host: System, tmp_path: Path) -> None:
     (tmp_path / "usr/local/bin/dpdk-hotplug").unlink()
-    spec, state = spec_and_state({"devices": [{"device": ADDRESS, "driver": "vfio-pci", "persistent": True}]})
-    with pytest.raises(HotplugError) as caught:
-        persistence.check(host, spec, state)
-    assert caught.value.reason == "no_helper" and "role" in caught.value.way_out
-    persistence.check(host, *spec_and_state({"devices": [{"device": ADDRESS, "driver": "vfio-pci"}]}))
+    device = {"device": ADDRESS, "driver": "vfio-pci"}
+    kept: list[dict[str, t.Any]] = [
+        {"devices": [{**device, "persistent": True}]},
+        {"hugepages": {"pages": [], "persistent": True}},
+        {"apps": [{"app": "web", "ports": [], "persistent": True}]},
+    ]
+    for asked in kept:
+        error = persistence.unapplied(host, spec_and_state(asked)[0])
+        assert error is not None and error.reason == "no_helper" and "role" in error.way_out
+    for persistent in (None, False):
+        asked = {"devices": [device if persistent is None else {**device, "persistent": persistent}]}
+        assert persistence.unapplied(host, spec_and_state(asked)[0]) is None
 
 
 @pytest.mark.parametrize(
@@ -125,13 +132,13 @@ def test_another_tool_that_says_otherwise_is_named(
     path.write_text(text)
     asked = {"devices": [{"device": ADDRESS, "driver": "vfio-pci", "persistent": True}]}
     with pytest.raises(HotplugError) as caught:
-        persistence.check(host, *spec_and_state(asked))
+        persistence.check(host, spec_and_state(asked)[1])
     assert caught.value.reason == "persistence_conflict" and caught.value.message.startswith(named)
     assert "uio_pci_generic" in caught.value.message
     path.write_text(text.replace("uio_pci_generic", "vfio-pci"))
-    persistence.check(host, *spec_and_state(asked))
+    persistence.check(host, spec_and_state(asked)[1])
     path.write_text(f"# pci {ADDRESS} e1000e\nnet {ADDRESS} e1000e\n" if "interfaces" in file else "")
-    persistence.check(host, *spec_and_state(asked))
+    persistence.check(host, spec_and_state(asked)[1])
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null"])

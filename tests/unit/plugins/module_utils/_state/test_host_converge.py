@@ -284,3 +284,22 @@ def killed(host: Host, document: dict[str, t.Any]) -> None:
         monkeypatch.setattr(host_journal.Journal, "end", lambda _self: None)
         with pytest.raises(Killed):
             host.converge(**document)
+
+
+def test_check_mode_shows_what_is_to_persist_before_the_command_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path, monkeypatch)
+    host.tree.add(Card(NICS[0], group=1, netdev="eth1", driver="e1000e"))
+    asked = {"device": NICS[0], "driver": "vfio-pci", "persistent": True}
+    checked = host.check(asked)
+    assert [one["action"] for one in checked["host"]["actions"]] == ["persist", "bind"]
+    assert len(checked["warnings"]) == 1 and "dpdk.hotplug.helper" in checked["warnings"][0]
+    assert host.fails("no_helper", asked).message in checked["warnings"][0]
+    assert host.driver(NICS[0]) == "e1000e" and host.kernel.writes == []
+    host.tree.write("/usr/local/bin/dpdk-hotplug", "")
+    os.chmod(host.system.path("/usr/local/bin/dpdk-hotplug"), 0o755)
+    assert (host.check(asked)["warnings"], host.converge(asked)["warnings"]) == ([], [])
+    os.unlink(host.system.path("/usr/local/bin/dpdk-hotplug"))
+    again = host.check(asked)
+    assert (again["changed"], again["warnings"]) == (False, []), "what is so already is not refused either"
