@@ -79,6 +79,7 @@ class Bed:
     def end(self) -> None:
         if self.pid and self.alive:
             self.kill()
+        shutil.rmtree(f"/var/run/dpdk/{self.prefix}", ignore_errors=True)  # killed, it leaves its sockets
 
 
 class WithTestpmd(Bed):
