@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - dpdk.hotplug.attributes
   - dpdk.hotplug.attributes.actiongroup_hotplug
+  - dpdk.hotplug.app.runtime_dir
 attributes:
   check_mode:
     support: full
@@ -253,11 +254,6 @@ options:
         description: How many seconds it may take.
         type: float
         default: 30
-  runtime_dir:
-    description:
-      - The directory that holds the applications' own directories, such as V(/var/run/dpdk).
-      - Without it, the standard places and those of every living DPDK socket on the host are looked into.
-    type: path
   timeout:
     description:
       - How many seconds to wait for another run to let go of the application, and for the application to answer.

@@ -19,21 +19,14 @@ extends_documentation_fragment:
   - dpdk.hotplug.attributes
   - dpdk.hotplug.attributes.actiongroup_hotplug
   - dpdk.hotplug.attributes.info_module
+  - dpdk.hotplug.app.only
+  - dpdk.hotplug.app.runtime_dir
 options:
-  app:
-    description:
-      - Only applications with this file prefix (C(--file-prefix)).
-    type: str
   device:
     description:
       - Only the ports of this device, a PCI address or the name of a virtual device. Arguments after the name are not
         compared.
     type: str
-  runtime_dir:
-    description:
-      - The directory that holds the applications' own directories, such as V(/var/run/dpdk).
-      - Without it, the standard places and those of every living DPDK socket on the host are looked into.
-    type: path
 requirements:
   - Linux, and Python 3.9 or newer on the host
   - root to see the applications of all users
