@@ -17,6 +17,9 @@ if t.TYPE_CHECKING:
     from .._apps.app import App
 
 
+_ROOTS = "/run/dpdk-hotplug"
+
+
 def key(app: App) -> str:
     """The name of what we keep of an application: its prefix alone is not unique, its directory is."""
     return _key(app.prefix, app.directory)
@@ -27,31 +30,36 @@ def _key(prefix: str, directory: str) -> str:
 
 
 def directory_of(prefix: str, runtime_dir: str, uid: int) -> str:
-    """Where user ``uid`` keeps what belongs to an application: root in /run, others beside EAL's directory."""
-    above = "/run" if uid == 0 else os.path.dirname(runtime_dir)
-    return f"{above}/dpdk-hotplug{f'-{uid}' if above == '/tmp' else ''}/{_key(prefix, f'{runtime_dir}/{prefix}')}"
+    """Where user ``uid`` keeps what belongs to an application."""
+    return f"{_of_user(runtime_dir, uid)}/{_key(prefix, f'{runtime_dir}/{prefix}')}"
 
 
-def place() -> str:
-    """The directory that all of it is in."""
+def _of_user(runtime_dir: str, uid: int) -> str:
+    """Root's in /run, others' beside EAL's directory: it must not depend on who looks, nor on the environment."""
+    if uid == 0:
+        return _ROOTS
+    above = os.path.dirname(runtime_dir)
+    return f"{above}/dpdk-hotplug{f'-{uid}' if above == '/tmp' else ''}"
+
+
+def place(app: App | None = None) -> str:
+    """The directory that holds what we keep of an application; of the host without one, whom only root changes."""
     user = os.geteuid()
-    if user == 0:
-        return "/run/dpdk-hotplug"
-    run = os.environ.get("XDG_RUNTIME_DIR", "")
-    return f"{run}/dpdk-hotplug" if run.startswith("/") else f"/tmp/dpdk-hotplug-{user}"
+    return _ROOTS if app is None or user == 0 else app.root + _of_user(app.runtime_dir, user)
 
 
-def open_home(name: str) -> Directory:
+def open_home(name: str, app: App | None = None) -> Directory:
     """Our own directory for one application, made where it is missing, and nobody else's."""
+    path = place(app)
     try:
-        os.mkdir(place(), 0o700)
+        os.mkdir(path, 0o700)
     except FileExistsError:
         pass
     except OSError as exc:
         from .refusals import unusable
 
-        raise unusable(place(), exc.strerror) from exc
-    with Directory(place()) as above:
+        raise unusable(path, exc.strerror) from exc
+    with Directory(path) as above:
         _check(above)
         try:
             os.mkdir(name, 0o700, dir_fd=above.fd)
@@ -60,7 +68,7 @@ def open_home(name: str) -> Directory:
         except OSError as exc:
             from .refusals import unusable
 
-            raise unusable(f"{place()}/{name}", exc.strerror) from exc
+            raise unusable(f"{path}/{name}", exc.strerror) from exc
         home = Directory(name, parent=above)
     _check(home)
     return home

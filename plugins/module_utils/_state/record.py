@@ -77,7 +77,7 @@ def _sound(one: t.Any) -> bool:
 def look(app: App) -> Record:
     """The record of an application for reading only: looking makes no directory."""
     try:
-        with Directory(place()) as above, Directory(key(app), parent=above) as own:
+        with Directory(place(app)) as above, Directory(key(app), parent=above) as own:
             return Record(own, app)
     except HotplugError:
         return Record(None, app)

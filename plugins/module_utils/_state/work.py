@@ -69,7 +69,7 @@ class AppWork:
     def _open(self) -> None:
         directory = None
         if self.change:
-            directory = home.open_home(self.home)
+            directory = home.open_home(self.home, self.app)
             self.closing.append(directory)
             lock = Lock(directory, f"application '{self.app.prefix}'", timeout=self.spec.timeout)
             self.closing.append(lock)

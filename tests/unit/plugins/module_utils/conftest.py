@@ -51,8 +51,8 @@ def place(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
     """Where locks and records are: a directory of the test's own, not made yet."""
     above = tempfile.mkdtemp(prefix="hp")
     path = f"{above}/dpdk-hotplug"
-    monkeypatch.setattr(home, "place", lambda: path)
-    monkeypatch.setattr(record, "place", lambda: path)
+    monkeypatch.setattr(home, "place", lambda _app=None: path)
+    monkeypatch.setattr(record, "place", lambda _app=None: path)
     yield path
     shutil.rmtree(above)
 

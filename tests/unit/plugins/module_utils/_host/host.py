@@ -40,7 +40,7 @@ class Host:
             monkeypatch.setattr(module, "_PATIENCE", 0.0)
             monkeypatch.setattr(module, "_POLL", 0.0)
         monkeypatch.setattr(sriov, "_has_network", lambda _system: True)
-        monkeypatch.setattr(home, "place", lambda: str(self.home))
+        monkeypatch.setattr(home, "place", lambda _app=None: str(self.home))
 
     @property
     def system(self) -> System:

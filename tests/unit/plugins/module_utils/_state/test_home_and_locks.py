@@ -27,21 +27,30 @@ def test_key_is_of_the_directory_however_it_is_written(run: str) -> None:
     assert home.key(App("web", f"{run}/real")).startswith("web@")
 
 
-PLACES: list[tuple[int, t.Optional[str], str]] = [
-    (0, "/run/user/0", "/run/dpdk-hotplug"),
-    (1000, "/run/user/1000", "/run/user/1000/dpdk-hotplug"),
-    (1000, None, "/tmp/dpdk-hotplug-1000"),
-    (1000, "relative", "/tmp/dpdk-hotplug-1000"),
+PLACES: list[tuple[int, str, str]] = [
+    (0, "/run/user/0/dpdk", "/run/dpdk-hotplug"),
+    (1000, "/run/user/1000/dpdk", "/run/user/1000/dpdk-hotplug"),
+    (1000, "/run/router/dpdk", "/run/router/dpdk-hotplug"),
+    (1000, "/tmp/dpdk", "/tmp/dpdk-hotplug-1000"),
 ]
 
 
-@pytest.mark.parametrize("user, run_dir, path", PLACES)
-def test_place(monkeypatch: pytest.MonkeyPatch, user: int, run_dir: str | None, path: str) -> None:
+@pytest.mark.parametrize("user, runtime_dir, path", PLACES)
+@pytest.mark.parametrize("environment", [None, "/run/user/7"])
+def test_place(
+    monkeypatch: pytest.MonkeyPatch, user: int, runtime_dir: str, path: str, environment: str | None
+) -> None:
+    """Whoever is that user has the same locks, from a login as well as by sudo; and the console is there too."""
     monkeypatch.setattr(os, "geteuid", lambda: user)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    if run_dir is not None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", run_dir)
-    assert home.place() == path
+    if environment is not None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", environment)
+    app = App("web", runtime_dir)
+    assert home.place(app) == path
+    assert home.directory_of("web", runtime_dir, user) == f"{path}/{home.key(app)}"
+    contained = home.place(app._replace(root="/proc/7/root"))
+    assert contained == (path if user == 0 else f"/proc/7/root{path}")
+    assert home.place() == "/run/dpdk-hotplug"
 
 
 def test_open_home_makes_what_is_missing(place: str) -> None:
@@ -92,7 +101,7 @@ def test_no_room_for_a_home(place: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_no_room_below_the_place(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(home, "place", lambda: place)
+    monkeypatch.setattr(home, "place", lambda _app=None: place)
     os.mkdir(place, 0o700)
     real = os.mkdir
 
@@ -108,7 +117,7 @@ def test_no_room_below_the_place(place: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def hold(place: str, seconds: float, started: t.Any) -> None:
-    home.place = lambda: place
+    home.place = lambda app=None: place
     with home.open_home("web@1") as directory:
         lock = Lock(directory, "web", timeout=5)
         started.set()
