@@ -373,9 +373,7 @@ def _obstacles(one: Json, columns: int) -> list[str]:
 def _ports(given: argparse.Namespace) -> int:
     from ._state.info import ports
 
-    found = ports(runtime_dir=given.runtime_dir or "", app=given.app)
-    if given.app and not found["ports"] and not found["unread"]:
-        _require_running(given)
+    found = ports(runtime_dir=given.runtime_dir or "", app=given.app, required=bool(given.app))
     if given.json:
         _print_json(t.cast(Json, found))
     else:
@@ -385,20 +383,6 @@ def _ports(given: argparse.Namespace) -> int:
             text = f"{_PROGRAM}: the ports of '{one['app']}' (pid {one['pid']}) cannot be read: {one['reason']}"
             _complain([text])
     return REFUSED if given.app and found["unread"] and not found["ports"] else DONE
-
-
-def _require_running(given: argparse.Namespace) -> None:
-    """Raises what the engine says of an application that is not there."""
-    from ._apps.discovery import find
-    from ._state.model import AppSpec
-    from ._state.work import select
-    from ._system import System
-
-    system = System()
-    found = find(system, runtime_dir=given.runtime_dir or "")
-    if any(app.running and app.prefix == given.app for app in found):
-        return
-    select(found, AppSpec(prefix=given.app, runtime_dir=given.runtime_dir or ""), system)
 
 
 def ports_text(ports: t.Sequence[Json], columns: int) -> list[str]:

@@ -25,6 +25,7 @@ import time
 import typing as t
 
 from .._errors import HotplugError
+from .._outcome import internal
 from . import eal, ethdev, releases
 
 MAX_REQUEST = 1 << 20
@@ -74,10 +75,9 @@ def serve(request: Json, tell: t.Callable[[str], None], libraries: Libraries | N
             return session.work()
         finally:
             session.leave()
-    except HotplugError as exc:
-        return {"error": exc.result()["error"]}
     except Exception as exc:
-        return {"error": {"reason": "internal", "message": f"{type(exc).__name__}: {exc}"}}
+        error = exc if isinstance(exc, HotplugError) else internal(exc)
+        return {"error": error.result()["error"]}
 
 
 def _read(fd: int) -> Json:

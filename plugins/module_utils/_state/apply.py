@@ -59,7 +59,7 @@ def _do(
             for gate in gates:
                 gate.check()
         except Exception as exc:
-            error = exc if isinstance(exc, HotplugError) else _unforeseen(exc)
+            error = _error(exc)
             error.fields["actions"] = [work.action(step) for step, work in done]
             _undo(done, acts, error)
             raise error from exc
@@ -74,8 +74,12 @@ def _tell(progress: t.Callable[[str], None] | None, text: str) -> None:
         pass
 
 
-def _unforeseen(exc: Exception) -> HotplugError:
-    return HotplugError("failed", f"{type(exc).__name__}: {exc}", way_out="This should not happen: please report it.")
+def _error(exc: Exception) -> HotplugError:
+    if isinstance(exc, HotplugError):
+        return exc
+    from .._outcome import internal
+
+    return internal(exc)
 
 
 def _undo(done: t.Sequence[tuple[AnyStep, Work]], acts: t.Mapping[int, Acts], error: HotplugError) -> None:

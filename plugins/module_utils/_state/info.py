@@ -29,15 +29,23 @@ def apps(*, system: System | None = None, runtime_dir: str = "", app: str = "") 
 
 
 def ports(
-    *, system: System | None = None, runtime_dir: str = "", app: str = "", device: str = ""
+    *, system: System | None = None, runtime_dir: str = "", app: str = "", device: str = "", required: bool = False
 ) -> dict[str, list[dict[str, t.Any]]]:
-    """The ports of the running applications, each with whose it is, and who could not be asked. Nothing is changed."""
+    """The ports of the running applications, each with whose it is, and who could not be asked. Nothing is changed.
+
+    ``required``: none running is an error, which says who is.
+    """
     system = system or System()
     wanted = parse(device).name if device else ""
     found = find(system, runtime_dir=runtime_dir, prefixes=[check_prefix(app)] if app else [])
     read: list[dict[str, t.Any]] = []
     unread: list[dict[str, t.Any]] = []
     running = [one for one in found if one.running]
+    if required and not running:
+        from . import refusals
+        from .model import AppSpec
+
+        raise refusals.no_application(found, AppSpec(prefix=app, runtime_dir=runtime_dir), [*found, *find(system)])
     for one, (own, why) in zip(running, side_by_side(lambda one: _ports(one, system), running)):
         whose = {"app": one.prefix, "runtime_dir": one.runtime_dir, "pid": one.pid}
         read += [{**whose, **port} for port in own or () if wanted in ("", port["device"])]

@@ -564,7 +564,7 @@ def test_what_was_not_foreseen_is_undone_too(fake: Start) -> None:
         if "net_null1" in text:
             raise RuntimeError("out of order")
 
-    error = fails(lambda: converge({"apps": [entry(app, "net_null0", "net_null1")]}, progress=broken), "failed")
+    error = fails(lambda: converge({"apps": [entry(app, "net_null0", "net_null1")]}, progress=broken), "internal")
     assert "RuntimeError: out of order" in str(error)
     assert app.attached == {}
 
