@@ -28,7 +28,7 @@ from .._state.home import directory_of
 from .._system import Directory
 from .console import END, IF_LOST, MAX_LINE, OUTPUT, TURN, eal_runtime_dir
 from .discovery import check_prefix
-from .reach import CONSOLE
+from .reach_testpmd import CONSOLE
 
 _UCRED = struct.Struct("=iII")
 # prctl(2): PR_SET_PDEATHSIG.

@@ -20,7 +20,7 @@ from .._errors import HotplugError
 from .._system import System
 from . import hooks
 from .app import App, Port
-from .reach import GROUT_VERBS
+from .reach_others import GROUT_VERBS
 
 PROGRAM = "grcli"
 _SOCKET = "/run/grout.sock"

@@ -18,7 +18,7 @@ from .app import App, Means, Port
 from .jsonrpc import JsonRpc
 from .ovsdb import Database, Interface, Saved, no_bridge, places
 from .ports import Ports
-from .reach import OPENVSWITCH_VERBS
+from .reach_others import OPENVSWITCH_VERBS
 
 _SETTLE = 15.0
 # Seconds for the memory of a port to be given back after its interface is gone (RCU), and between two looks.

@@ -16,7 +16,7 @@ from .._system import System
 from . import console
 from .app import App, Port
 from .ports import Ports
-from .reach import TESTPMD_VERBS
+from .reach_testpmd import TESTPMD_VERBS
 
 # A request that a secondary does not answer takes 10 s (lib/eal/common/hotplug_mp.h, MP_TIMEOUT_S twice).
 _ANSWER = 30.0

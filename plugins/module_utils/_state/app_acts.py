@@ -14,8 +14,8 @@ from .._apps.ports import DEFAULT_SLOTS
 from .._devices import Devargs
 from .._errors import HotplugError
 from .journal import Journal
-from .model import Step
 from .plan import plan
+from .steps import Step
 from .refusals import gone, told
 from .work import AppWork
 

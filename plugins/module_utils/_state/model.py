@@ -16,12 +16,6 @@ if t.TYPE_CHECKING:
     from .._host.selectors import Selector
     from .app_options import Health
 
-# The one order of all changes on a host: removal from the application down to the kernel, then the way up again.
-# Host preparation has its place between detach and attach (unbind, resize, bind).
-# Nothing has been changed when a drain fails.
-PHASES = {"drain": 1, "stop": 10, "detach": 20, "attach": 60, "start": 70}
-INVERSE = {"stop": "start", "start": "stop", "attach": "detach", "detach": "attach", "drain": "undrain"}
-
 
 class PortSpec(t.NamedTuple):
     """What is asked for one device of an application; named by ``device``, or by ``port_id`` where it is to go.
@@ -97,25 +91,3 @@ class AppState(t.NamedTuple):
 
     def by_port(self, port_id: int) -> DeviceState | None:
         return next((one for one in self.devices.values() if any(p.port_id == port_id for p in one.ports)), None)
-
-
-class Step(t.NamedTuple):
-    """One change: ``verb`` is done to ``device``; for a detach, ``args_known`` says whether it can be taken back.
-
-    ``late``: a stop of what the run has attached.
-    """
-
-    verb: str
-    device: Devargs
-    args_known: bool = True
-    late: bool = False
-
-    @property
-    def phase(self) -> int:
-        return PHASES["start" if self.late else self.verb]
-
-    def inverse(self) -> Step:
-        return self._replace(verb=INVERSE[self.verb])
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.device.text}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import Step
+from .steps import Step
 
 
 def predict(before: dict[str, t.Any], steps: t.Iterable[Step], verbs: t.Collection[str] = ()) -> dict[str, t.Any]:

@@ -17,13 +17,14 @@ from .._errors import HotplugError
 from .._system import System
 from . import home
 from .locks import Lock
-from .model import AppSpec, AppState, Step
+from .model import AppSpec, AppState
 from .observe import arguments_at_start, assemble, ports_result
 from .plan import Plan, by_name, plan, view
 from .record import Record, look
 
 if t.TYPE_CHECKING:
     from .app_acts import AppActs
+    from .steps import Step
 
 
 def select(apps: t.Sequence[App], spec: AppSpec, system: System) -> App:

@@ -23,7 +23,7 @@ from releases import Dpdk, count, is_alive, query, wait_until
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console, discovery
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.multiprocess import Multiprocess
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.reach import testpmd as reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.reach_testpmd import testpmd as reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.testpmd import Testpmd as Adapter
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _devices
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach_others as reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Means, Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.command import Command, CommandPorts
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release

@@ -11,7 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _devices
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import openvswitch, ovsdb, reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import openvswitch, ovsdb
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach_others as reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Means, Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.jsonrpc import JsonRpc
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release

@@ -10,7 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console, reach, testpmd
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import console, testpmd
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach_testpmd as reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import parse
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError

@@ -14,15 +14,10 @@ from hypothesis import strategies as st
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state.model import (
-    AppSpec,
-    AppState,
-    DeviceState,
-    PortSpec,
-    Step,
-)
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.model import AppSpec, AppState, DeviceState, PortSpec
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.plan import Plan, plan, view
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.preview import predict
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.steps import Step
 
 ATTACHING = frozenset(("attach", "detach"))
 ALL = ATTACHING | {"start", "stop"}
