@@ -58,7 +58,7 @@ def main(archive: str, what: str, text: str, device: str = "") -> None:
         result: Any = load("_state.info").apps()
     elif what == "devices":
         load("_host_info_modules")
-        result = load("_state.host_info").devices(system=load("_system").System(document["root"]), every=True)
+        result = load("_state.device_info").devices(system=load("_system").System(document["root"]), every=True)
     else:
         load("_modules")
         result = load("_state.engine").converge(document)

@@ -394,7 +394,7 @@ def ports_text(ports: t.Sequence[Json], columns: int) -> list[str]:
 
 def _devices(given: argparse.Namespace) -> int:
     from ._host_text import devices_text
-    from ._state.host_info import devices
+    from ._state.device_info import devices
 
     found = devices(device=given.devices, every=given.every)
     there = {one["address"] for one in found["devices"]}

@@ -13,7 +13,7 @@ Params = t.Mapping[str, t.Any]
 
 def device_info(params: Params) -> dict[str, t.Any]:
     """What dpdk_device_info returns."""
-    from ._state.host_info import devices
+    from ._state.device_info import devices
 
     found = devices(device=params["devices"] or (), select=params["select"], every=params["every"])
     return {"changed": False, **found}

@@ -12,8 +12,9 @@ import time
 
 from .._errors import HotplugError
 from .._system import System
-from .model import USERSPACE_DRIVERS, Binding
+from .model import USERSPACE_DRIVERS
 from .pci import DEVICES
+from .states import Binding
 from .writes import Writes
 
 KERNEL = "kernel"

@@ -10,8 +10,9 @@ import os
 import typing as t
 
 from .._system import System
-from .model import Holder, PciDevice
+from .model import PciDevice
 from .pci import DEVICES
+from .states import Holder
 
 _MOST_FDS = 1 << 16
 

@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import HotplugError
 from .._system import System
-from .model import Pool
+from .states import Pool
 
 if t.TYPE_CHECKING:
     from .._state.host_model import PagesSpec

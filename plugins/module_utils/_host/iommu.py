@@ -11,10 +11,6 @@ import typing as t
 from .._system import System
 from .model import PciDevice
 
-if t.TYPE_CHECKING:
-    from .writes import Writer
-
-_NOIOMMU = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 # With these a member of a group does not stand in the way. Source: vfio_dev_driver_allowed in drivers/vfio of the
 # kernel before 6.0, and driver_managed_dma in struct pci_driver since.
 _HARMLESS = ("", "vfio-pci", "pci-stub", "pcieport", "shpchp")
@@ -70,23 +66,3 @@ def not_viable(address: str, inventory: t.Mapping[str, PciDevice], planned: t.Ma
         and not one.is_bridge
         and planned.get(one.address, one.driver) not in _HARMLESS
     ]
-
-
-def noiommu(system: System) -> bool:
-    """Whether vfio may be used without an IOMMU."""
-    return system.read(_NOIOMMU).strip() == b"Y"
-
-
-def noiommu_missing(system: System) -> bool:
-    """Whether this kernel has no vfio that goes without an IOMMU, as those of Debian; False where nothing tells."""
-    if system.names("/sys/module/vfio"):
-        return not system.read(_NOIOMMU)
-    release = system.read("/proc/sys/kernel/osrelease").decode("ascii", "replace").strip()
-    return b"# CONFIG_VFIO_NOIOMMU is not set" in system.read(f"/boot/config-{release}")
-
-
-def allow_noiommu(system: System, writer: Writer, *, allow: bool) -> None:
-    from . import drivers
-
-    drivers.load(system, "vfio-pci")
-    writer.write(_NOIOMMU, "Y" if allow else "N")

@@ -6,33 +6,18 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from .._system import System
 from .model import PciDevice
-from .netlink import Address, Link
+
+if t.TYPE_CHECKING:
+    from .netlink import Link
+    from .network import Network
 
 _MOST_ANCESTORS = 64
 _OVS = "openvswitch"
-
-
-class Network(t.Protocol):
-    """What is asked of the kernel; netlink.Netlink answers it."""
-
-    def links(self) -> list[Link]:
-        """Those of this network namespace."""
-
-    def links_elsewhere(self) -> list[Link]:
-        """Those of others that are known here."""
-
-    def addresses(self) -> list[Address]:
-        """Those of all links."""
-
-    def default_routes(self) -> list[tuple[int, int]]:
-        """IP version and index of the link."""
-
-    def routes_to(self, address: str) -> list[int]:
-        """Indexes of the links that lead to an address."""
 
 
 class Lockout:
@@ -91,6 +76,17 @@ class Lockout:
             if name.startswith("upper_") and name[6:] in self._named:  # such as a VXLAN, whose link does not say so
                 other = self._named[name[6:]]
                 yield f"carries {other.kind or 'device'}", other
+
+
+def active(devices: t.Sequence[PciDevice], system: System) -> dict[str, tuple[str, ...]]:
+    """Why each device must not be taken from the network, by address; empty where nothing has a netdev."""
+    if not any(device.netdevs or device.netdevs_elsewhere for device in devices):
+        return {}
+    from .netlink import Netlink
+
+    with Netlink() as netlink:
+        now = guard(netlink, system, os.environ)
+        return {device.address: tuple(now.reasons(device)) for device in devices}
 
 
 def guard(network: Network, system: System, environ: t.Mapping[str, str]) -> Lockout:

@@ -13,7 +13,7 @@ import typing as t
 from .._errors import HotplugError
 from .._system import System
 from .hugepages import parse_size, size_text
-from .model import Mount
+from .states import Mount
 
 _PROGRAMS = ("/bin", "/usr/bin")
 _LIMIT = 60  # seconds

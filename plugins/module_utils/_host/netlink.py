@@ -14,32 +14,28 @@ import struct
 import typing as t
 
 from .._errors import HotplugError
-from .model import VfSettings
 
-# Source: rtnetlink(7), netlink(7), and include/uapi/linux/{rtnetlink,if_link,if_addr,nexthop}.h of the kernel.
+# Source: rtnetlink(7), netlink(7), and include/uapi/linux/{rtnetlink,if_link,if_addr}.h of the kernel.
 _HEADER = struct.Struct("=IHHII")
-_LINK = struct.Struct("=BxHiII")
+LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
-_NEXTHOP = struct.Struct("=BBBBI")
 _NAMESPACE = struct.Struct("=Bxxx")
 _ATTRIBUTE = struct.Struct("=HH")
 _HOP = struct.Struct("=HBBi")
 _ERROR = struct.Struct("=i")
-_VF = struct.Struct("=II")
-_NEWLINK, _GETLINK, _SETLINK, _GETADDR, _GETROUTE, _GETNSID, _GETNEXTHOP = 16, 18, 19, 22, 26, 90, 106
+GETLINK, _GETADDR, _GETROUTE, _GETNSID = 18, 22, 26, 90
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_REQUEST, _ACK, _DUMP, _INTERRUPTED = 1, 4, 0x300, 0x10
+REQUEST, ACK, _DUMP, _INTERRUPTED = 1, 4, 0x300, 0x10
 _NESTED = 0x7FFF  # of an attribute's type without its flags
 _UNICAST = 1
 _FIB_MATCH = 0x2000  # of a route's flags: the route itself, with all its ways, instead of one way that it leads
 _KINDS_WITH_A_PEER = ("veth", "netkit")
-_VFINFO_LIST, _VF_INFO = 22, 1
-_VF_MAC, _VF_VLAN, _VF_SPOOFCHK, _VF_TRUST = 1, 2, 4, 9
 _LIMIT = 10.0  # seconds
 _TRIES = 5
 _FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 6}
 _LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
+_Own = t.TypeVar("_Own", bound="Netlink")
 
 
 class Link(t.NamedTuple):
@@ -63,7 +59,7 @@ class Address(t.NamedTuple):
 
 
 class Netlink:
-    """Questions to the kernel about its network, and settings of VFs. Raises HotplugError, or OSError as it says."""
+    """Questions to the kernel about its network. Raises HotplugError, or OSError as it says."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
@@ -71,7 +67,7 @@ class Netlink:
         self._socket.bind((0, 0))
         self._number = 0
 
-    def __enter__(self) -> Netlink:
+    def __enter__(self: _Own) -> _Own:
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -79,7 +75,7 @@ class Netlink:
 
     def links(self) -> list[Link]:
         """Every netdev of this network namespace."""
-        return [_link(body) for body in self._table(_GETLINK, _LINK)]
+        return [_link(body) for body in self.table(GETLINK, LINK)]
 
     def links_elsewhere(self) -> list[Link]:
         """Netdevs in other network namespaces that stand on one of this: ``lower`` is of this one.
@@ -88,30 +84,30 @@ class Netlink:
         """
         bodies: list[bytes] = []
         for namespace in self._dump(_GETNSID, _NAMESPACE):
-            target = _attribute(46, _attributes(namespace, _NAMESPACE.size).get(1, b""))
+            target = attribute(46, attributes(namespace, _NAMESPACE.size).get(1, b""))
             with contextlib.suppress(OSError):
-                bodies += self._dump(_GETLINK, _LINK, target)
+                bodies += self._dump(GETLINK, LINK, target)
         found = []
         own = self._own_number() if bodies else b""
         for body in bodies:
-            has = _attributes(body, _LINK.size)
+            has = attributes(body, LINK.size)
             link = _link(body)
             if has.get(37) == own and link.kind not in _KINDS_WITH_A_PEER:
-                found.append(link._replace(lower=_int(has.get(5))))
+                found.append(link._replace(lower=integer(has.get(5))))
         return found
 
     def _own_number(self) -> bytes:
         """The number by which this network namespace knows itself; what stands on its netdevs gives it one."""
-        asked = bytes(_NAMESPACE.size) + _attribute(2, struct.pack("=I", os.getpid()))
-        (body,) = self._ask(_GETNSID, _REQUEST, asked)
-        return _attributes(body, _NAMESPACE.size).get(1, b"")
+        asked = bytes(_NAMESPACE.size) + attribute(2, struct.pack("=I", os.getpid()))
+        (body,) = self.ask(_GETNSID, REQUEST, asked)
+        return attributes(body, _NAMESPACE.size).get(1, b"")
 
     def addresses(self) -> list[Address]:
         """Every address, IPv4 and IPv6."""
         found = []
-        for body in self._table(_GETADDR, _ADDRESS):
+        for body in self.table(_GETADDR, _ADDRESS):
             family, _prefix, _flags, _scope, index = _ADDRESS.unpack_from(body)
-            has = _attributes(body, _ADDRESS.size)
+            has = attributes(body, _ADDRESS.size)
             raw = has.get(2) or has.get(1)
             if family in _FAMILIES and raw:
                 if len(raw) != _LENGTHS[family]:
@@ -122,7 +118,7 @@ class Netlink:
     def default_routes(self) -> list[tuple[int, int]]:
         """(version of IP, index of a netdev) of every default route, in any table, each way of it by itself."""
         found: list[tuple[int, int]] = []
-        for body in self._table(_GETROUTE, _ROUTE):
+        for body in self.table(_GETROUTE, _ROUTE):
             family, length = _ROUTE.unpack_from(body)[:2]
             if not length and family in _FAMILIES:
                 found += [(_FAMILIES[family], index) for index in self._ways(body)]
@@ -132,9 +128,9 @@ class Netlink:
         """The indexes of the netdevs by which an address is reached; none where it is not, or is the host's own."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         raw = socket.inet_pton(family, address)
-        body = _ROUTE.pack(family, len(raw) * 8, 0, 0, 0, 0, 0, 0, _FIB_MATCH) + _attribute(1, raw)
+        body = _ROUTE.pack(family, len(raw) * 8, 0, 0, 0, 0, 0, 0, _FIB_MATCH) + attribute(1, raw)
         try:
-            answers = self._ask(_GETROUTE, _REQUEST, body)
+            answers = self.ask(_GETROUTE, REQUEST, body)
         except OSError:
             return []
         return [index for answer in answers if len(answer) >= _ROUTE.size for index in self._ways(answer)]
@@ -143,61 +139,16 @@ class Netlink:
         """The netdevs of a route."""
         if _ROUTE.unpack_from(body)[7] != _UNICAST:
             return []
-        has = _attributes(body, _ROUTE.size)
-        ways = [_int(has[4])] if 4 in has else []
+        has = attributes(body, _ROUTE.size)
+        ways = [integer(has[4])] if 4 in has else []
         ways += _hops(has.get(9, b""))
         if not ways and 30 in has:
-            return self._nexthops().get(_int(has[30]), [])
+            from .nexthops import nexthops
+
+            return nexthops(self).get(integer(has[30]), [])
         return ways
 
-    def _nexthops(self) -> dict[int, list[int]]:
-        """Netdevs by the number of a nexthop object, or of a group of them."""
-        own: dict[int, list[int]] = {}
-        groups: dict[int, list[int]] = {}
-        for body in self._table(_GETNEXTHOP, _NEXTHOP):
-            has = _attributes(body, _NEXTHOP.size)
-            number = _int(has.get(1))
-            if 5 in has:
-                own[number] = [_int(has[5])]
-            raw = has.get(2, b"")
-            groups[number] = [struct.unpack_from("=I", raw, at)[0] for at in range(0, len(raw) - 7, 8)]
-        return own | {one: [i for m in members for i in own.get(m, ())] for one, members in groups.items() if members}
-
-    def vfs(self, netdev: str) -> list[VfSettings]:
-        """What a PF imposes on its VFs, by index."""
-        body = _LINK.pack(0, 0, socket.if_nametoindex(netdev), 0, 0) + _attribute(29, struct.pack("=I", 1))
-        (answer,) = self._ask(_GETLINK, _REQUEST, body)
-        found: dict[int, VfSettings] = {}
-        for _kind, raw in _each(_attributes(answer, _LINK.size).get(_VFINFO_LIST, b""), 0):
-            has = _attributes(raw)
-            number = _int(has.get(_VF_MAC, b"\0" * 4)[:4])
-            vlan = has.get(_VF_VLAN, b"")
-            found[number] = VfSettings(
-                mac=":".join(f"{one:02x}" for one in has.get(_VF_MAC, b"")[4:10]) or None,
-                vlan=_int(vlan[4:8]) if len(vlan) >= 8 else None,
-                trust=_setting(has.get(_VF_TRUST)),
-                spoofchk=_setting(has.get(_VF_SPOOFCHK)),
-            )
-        return [found.get(number, VfSettings()) for number in range(max(found, default=-1) + 1)]
-
-    def set_vf(self, netdev: str, vf: int, settings: VfSettings) -> None:
-        """Have a PF impose this on one of its VFs. Raises OSError as its driver says."""
-        parts = []
-        if settings.mac is not None:
-            raw = bytes.fromhex(settings.mac.replace(":", ""))
-            parts.append(_attribute(_VF_MAC, struct.pack("=I32s", vf, raw)))
-        if settings.vlan is not None:
-            parts.append(_attribute(_VF_VLAN, struct.pack("=III", vf, settings.vlan, 0)))
-        if settings.spoofchk is not None:
-            parts.append(_attribute(_VF_SPOOFCHK, _VF.pack(vf, settings.spoofchk)))
-        if settings.trust is not None:
-            parts.append(_attribute(_VF_TRUST, _VF.pack(vf, settings.trust)))
-        for part in parts:  # one at a time: the driver's refusal is then of that one
-            body = _LINK.pack(0, 0, socket.if_nametoindex(netdev), 0, 0)
-            body += _attribute(_VFINFO_LIST, _attribute(_VF_INFO, part))
-            self._ask(_SETLINK, _REQUEST | _ACK, body)
-
-    def _table(self, kind: int, head: struct.Struct) -> list[bytes]:
+    def table(self, kind: int, head: struct.Struct) -> list[bytes]:
         """All of a table of this network namespace."""
         try:
             return self._dump(kind, head)
@@ -209,13 +160,13 @@ class Netlink:
         """All of a table; asked for again where it changed meanwhile. Raises OSError as the kernel refuses."""
         for _try in range(_TRIES):
             with contextlib.suppress(InterruptedError):
-                bodies = self._ask(kind, _REQUEST | _DUMP, bytes(head.size) + more)
+                bodies = self.ask(kind, REQUEST | _DUMP, bytes(head.size) + more)
                 if any(len(body) < head.size for body in bodies):
                     raise _garbage()
                 return bodies
         raise HotplugError("netlink", "the kernel's network tables do not stand still", way_out="Run it again.")
 
-    def _ask(self, kind: int, flags: int, body: bytes) -> list[bytes]:
+    def ask(self, kind: int, flags: int, body: bytes) -> list[bytes]:
         self._number += 1
         size = _HEADER.size + len(body)
         self._socket.send(_HEADER.pack(size, kind, flags, self._number, 0) + body)
@@ -233,7 +184,7 @@ class Netlink:
                         raise InterruptedError(errno.EINTR, "the dump was interrupted")
                     return answers
                 answers.append(part)
-                if not flags & (_DUMP | _ACK):
+                if not flags & (_DUMP | ACK):
                     return answers
 
     def _received(self) -> list[tuple[int, int, bytes]]:
@@ -262,26 +213,26 @@ def _garbage() -> HotplugError:
 
 
 def _link(body: bytes) -> Link:
-    _family, _type, index, flags, _change = _LINK.unpack_from(body)
-    has = _attributes(body, _LINK.size)
-    kind = _text(_attributes(has.get(18, b"")).get(1, b""))
+    _family, _type, index, flags, _change = LINK.unpack_from(body)
+    has = attributes(body, LINK.size)
+    kind = _text(attributes(has.get(18, b"")).get(1, b""))
     stands = 37 not in has and kind not in _KINDS_WITH_A_PEER
     return Link(
         ifindex=index,
         name=_text(has.get(3, b"")),
         kind=kind,
-        master=_int(has.get(10)),
-        lower=_int(has.get(5)) if stands else 0,
+        master=integer(has.get(10)),
+        lower=integer(has.get(5)) if stands else 0,
         up=bool(flags & 1),
     )
 
 
-def _attribute(kind: int, data: bytes) -> bytes:
+def attribute(kind: int, data: bytes) -> bytes:
     size = _ATTRIBUTE.size + len(data)
     return _ATTRIBUTE.pack(size, kind) + data + b"\0" * (-size % 4)
 
 
-def _each(data: bytes, at: int) -> t.Iterator[tuple[int, bytes]]:
+def each(data: bytes, at: int) -> t.Iterator[tuple[int, bytes]]:
     while at + _ATTRIBUTE.size <= len(data):
         size, kind = _ATTRIBUTE.unpack_from(data, at)
         if size < _ATTRIBUTE.size:
@@ -290,8 +241,8 @@ def _each(data: bytes, at: int) -> t.Iterator[tuple[int, bytes]]:
         at += size + 3 & ~3
 
 
-def _attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
-    return dict(_each(data, at))
+def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
+    return dict(each(data, at))
 
 
 def _hops(data: bytes) -> list[int]:
@@ -308,12 +259,5 @@ def _text(data: bytes) -> str:
     return data.rstrip(b"\0").decode("utf-8", "replace")
 
 
-def _int(data: bytes | None) -> int:
+def integer(data: bytes | None) -> int:
     return int.from_bytes(data[:4], "little" if struct.pack("=H", 1) == b"\1\0" else "big") if data else 0
-
-
-def _setting(data: bytes | None) -> bool | None:
-    """A driver that does not know says so by all ones."""
-    if data is None or len(data) < 8 or data[4:8] == b"\xff" * 4:
-        return None
-    return bool(_int(data[4:8]))

@@ -14,8 +14,9 @@ import typing as t
 from .._errors import HotplugError
 from .._system import System
 from . import pci
-from .model import PciDevice, VfSettings, VfsState
-from .netlink import Netlink
+from .model import PciDevice
+from .states import VfSettings, VfsState
+from .vf_netlink import VfNetlink
 from .writes import Writes
 
 _PATIENCE = 10.0  # seconds until a PF's netdev shows, and its VFs do
@@ -40,7 +41,7 @@ def observe(system: System, pf: PciDevice) -> VfsState:
     probing = system.read(f"{pci.DEVICES}/{pf.address}/{_AUTOPROBE}").strip() != b"0"
     if not pf.vfs or not pf.netdevs or not _has_network(system):
         return VfsState(len(pf.vfs), probing=probing)
-    with Netlink() as netlink:
+    with VfNetlink() as netlink:
         return VfsState(len(pf.vfs), tuple(netlink.vfs(pf.netdevs[0])[: len(pf.vfs)]), probing)
 
 
@@ -135,7 +136,7 @@ def _says_something(settings: VfSettings) -> bool:
 def set_vf(system: System, address: str, index: int, settings: VfSettings) -> None:
     """Have a PF impose settings on one VF, one at a time, and see that it does."""
     netdev = _netdev(system, address)
-    with Netlink() as netlink:
+    with VfNetlink() as netlink:
         has = netlink.vfs(netdev)
         if index >= len(has):
             why = f"device '{address}' has no VF {index}"

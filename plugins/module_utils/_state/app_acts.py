@@ -15,8 +15,8 @@ from .._devices import Devargs
 from .._errors import HotplugError
 from .journal import Journal
 from .plan import plan
-from .steps import Step
 from .refusals import gone, told
+from .steps import Step
 from .work import AppWork
 
 

@@ -110,9 +110,9 @@ class HostActs:
         sriov.set_vf(self.work.system, pf, index, step.after)
 
     def _noiommu(self, step: Change) -> None:
-        from .._host import iommu
+        from .._host import noiommu
 
-        iommu.allow_noiommu(self.work.system, self._writer, allow=step.after)
+        noiommu.allow(self.work.system, self._writer, on=step.after)
 
     def _pages(self, step: Change) -> None:
         from .._host import hugepages

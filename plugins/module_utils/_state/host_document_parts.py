@@ -10,7 +10,7 @@ import posixpath
 import typing as t
 
 from .._errors import HotplugError
-from .._host.model import Mount, VfSettings
+from .._host.states import Mount, VfSettings
 from . import checks
 from .host_document import driver, flag
 from .host_model import HugepagesSpec, MountSpec, PagesSpec, VfSpec, VfsSpec

@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from .._errors import HotplugError
-from .._host.model import Binding, VfSettings, VfsState
+from .._host.states import Binding, VfSettings, VfsState
 from .._system import Directory, System
 from .host_model import Change
 

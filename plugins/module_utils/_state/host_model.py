@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._host.model import USERSPACE_DRIVERS, Mount, PciDevice, Pool, VfSettings
+from .._host.model import USERSPACE_DRIVERS, PciDevice
+from .._host.states import Mount, Pool, VfSettings
 from .checks import PATIENCE
 
 if t.TYPE_CHECKING:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import HotplugError
-from .._host.model import BIFURCATED_DRIVERS, USERSPACE_DRIVERS, Binding, PciDevice, VfSettings, VfsState
+from .._host.model import BIFURCATED_DRIVERS, USERSPACE_DRIVERS, PciDevice
+from .._host.states import Binding, VfSettings, VfsState
 from .host_model import AFTER_VFS, BEFORE_VFS, KERNEL, NONE, Change, HostSpec, HostState, right
 
 if t.TYPE_CHECKING:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import HotplugError
-from .._host.model import Holder, PciDevice
+from .._host.model import PciDevice
+from .._host.states import Holder
 
 # What is said when something is refused on the host. It is imported when it is.
 

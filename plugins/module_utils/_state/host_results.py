@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._host.model import VfSettings
+from .._host.states import VfSettings
 from .host_rows import mount_result, pool_result, vf_result
 
 if t.TYPE_CHECKING:

@@ -240,9 +240,9 @@ class _Look:
         }
 
     def _noiommu(self) -> bool:
-        from .._host import iommu
+        from .._host import noiommu
 
-        return iommu.noiommu(self._system)
+        return noiommu.allowed(self._system)
 
     def _memory(self, state: HostState) -> HostState:
         from .._host import hugepages, mounts

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .._errors import HotplugError
-from .._host import drivers, holders, iommu, lockout, pci
-from .._host.model import USERSPACE_DRIVERS, Holder, PciDevice
+from .._host import drivers, holders, iommu, lockout, noiommu, pci
+from .._host.model import USERSPACE_DRIVERS, PciDevice
+from .._host.states import Holder
 from .._system import System
 from . import host_refusals
 from .host_model import KERNEL, Change, HostSpec, HostState
@@ -58,9 +58,9 @@ class Evidence(t.NamedTuple):
             coming={at: pf for at, pf in coming.items() if at not in inventory},
             altered=altered,
             holders=holders.holders(system, inventory, sorted(leaving)),
-            active=_active(networked, system),
+            active=lockout.active(networked, system),
             iommu=iommu.missing_argument(system) if "vfio-pci" in targets else "",
-            noiommu_missing=any(change.kind == "noiommu" for change in changes) and iommu.noiommu_missing(system),
+            noiommu_missing=any(change.kind == "noiommu" for change in changes) and noiommu.missing(system),
             drivers={one: why for one in targets for why in [drivers.unavailable(system, one)] if why is not None},
         )
 
@@ -77,16 +77,6 @@ def _moves(move: Change) -> bool:
 
 def _kernels(device: PciDevice) -> bool:
     return bool(device.driver) and device.driver not in USERSPACE_DRIVERS
-
-
-def _active(devices: t.Sequence[PciDevice], system: System) -> dict[str, tuple[str, ...]]:
-    if not any(device.netdevs or device.netdevs_elsewhere for device in devices):
-        return {}
-    from .._host.netlink import Netlink
-
-    with Netlink() as netlink:
-        guard = lockout.guard(netlink, system, os.environ)
-        return {device.address: tuple(guard.reasons(device)) for device in devices}
 
 
 def object_to(changes: t.Sequence[Change], evidence: Evidence, spec: HostSpec, works: t.Sequence[AppWork] = ()) -> None:

@@ -23,7 +23,7 @@ import releases
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host import hugepages, mounts
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import Mount
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host.states import Mount
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, host_info
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 

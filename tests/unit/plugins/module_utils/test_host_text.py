@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _cli, _helper
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host_text import devices_text, result_text, status_text
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import host_info, slot_work
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import device_info, slot_work
 
 DEVICE: dict[str, t.Any] = {
     "address": "0000:01:00.0",
@@ -94,7 +94,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, t.Any]]:
         asked.append(given)
         return {"devices": [DEVICE], "iommu": False, "iommu_hint": "Add intel_iommu=on."}
 
-    monkeypatch.setattr(host_info, "devices", devices)
+    monkeypatch.setattr(device_info, "devices", devices)
     return asked
 
 

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host import binding, netlink, pci, slots, sriov
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import PciDevice
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, home, host_acts, host_info, slot_work
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, home, host_acts, slot_work
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.tree import Kernel, Network, Tree
 
@@ -34,8 +34,8 @@ class Host:
 
         for module in (host_acts, slot_work):
             monkeypatch.setattr(module, "Writer", writer)
-        for module in (netlink, sriov, host_info):
-            monkeypatch.setattr(module, "Netlink", self.network)
+        monkeypatch.setattr(netlink, "Netlink", self.network)
+        monkeypatch.setattr(sriov, "VfNetlink", self.network)
         for module in (binding, sriov, slots):
             monkeypatch.setattr(module, "_PATIENCE", 0.0)
             monkeypatch.setattr(module, "_POLL", 0.0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host import binding, drivers
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import Binding
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host.states import Binding
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.host import Host
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.tree import Card, bind, with_vfs
 

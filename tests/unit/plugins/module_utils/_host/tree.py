@@ -21,8 +21,9 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import USERSPACE_DRIVERS, VfSettings
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import USERSPACE_DRIVERS
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host.netlink import Address, Link
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host.states import VfSettings
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 
 PCI = "/sys/bus/pci"

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import Mount, VfSettings
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host.states import Mount, VfSettings
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import document
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.host_model import HostSpec
 

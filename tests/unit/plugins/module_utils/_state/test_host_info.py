@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import host_info
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import device_info
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.host import Host
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.tree import Card, with_vfs
 
@@ -30,7 +30,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def look(host: Host, **options: t.Any) -> dict[str, dict[str, t.Any]]:
-    return {one["address"]: one for one in host_info.devices(system=host.system, **options)["devices"]}
+    return {one["address"]: one for one in device_info.devices(system=host.system, **options)["devices"]}
 
 
 def test_each_device_and_why_it_cannot_be_bound(host: Host) -> None:
