@@ -48,6 +48,7 @@ def remove(system: System, path: str, *, directory: bool = True) -> None:
     full = system.path(path)
     try:
         os.unlink(full)
+        _sync(os.path.dirname(full))
     except FileNotFoundError:
         pass
     except OSError as exc:
@@ -57,3 +58,22 @@ def remove(system: System, path: str, *, directory: bool = True) -> None:
         return
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(full))
+
+
+def link(system: System, path: str, target: str) -> None:
+    """Have a symbolic link, where there is none; its directory is made where it is missing (0755)."""
+    full = system.path(path)
+    try:
+        os.makedirs(os.path.dirname(full), mode=0o755, exist_ok=True)
+        if not os.path.islink(full):
+            os.symlink(target, full)
+            _sync(os.path.dirname(full))
+    except OSError as exc:
+        why = f"{path} cannot be made: {exc.strerror}"
+        raise HotplugError("no_journal", why, way_out="Make room there; it must be writable.") from exc
+
+
+def _sync(directory: str) -> None:
+    """What a directory has is so after the power has failed, too."""
+    with Directory(directory) as one:
+        os.fsync(one.fd)

@@ -188,24 +188,19 @@ def _others(system: System, address: str) -> list[tuple[str, str]]:
 
 
 def change(system: System, _before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> None:
-    """Write the boot document and the unit that has it applied; nothing of either is left when it is empty."""
+    """Write the boot document and the unit that has it applied; nothing of either is left when it is empty.
+
+    The document comes last and goes first: wherever the power fails, what is written is what is applied.
+    """
     import json
 
-    link = f"{_WANTS}/{UNIT}"
+    unit, link = f"{_UNITS}/{UNIT}", f"{_WANTS}/{UNIT}"
     if not after:
-        for path in (link, f"{_UNITS}/{UNIT}", PATH):
-            _gone(system, path)
+        files.remove(system, PATH)
+        files.remove(system, link, directory=False)
+        files.remove(system, unit, directory=False)
         return
     text = _TEXT.format(path=PATH, command=command(system))
-    files.replace(system, f"{_UNITS}/{UNIT}", text.encode(), 0o644)
+    files.replace(system, unit, text.encode(), 0o644)
+    files.link(system, link, f"../{UNIT}")
     files.replace(system, PATH, json.dumps(after, indent=2, sort_keys=True).encode() + b"\n", 0o644)
-    os.makedirs(system.path(_WANTS), mode=0o755, exist_ok=True)
-    if not os.path.islink(system.path(link)):
-        os.symlink(f"../{UNIT}", system.path(link))
-
-
-def _gone(system: System, path: str) -> None:
-    if path == PATH:
-        files.remove(system, path)
-    elif os.path.lexists(system.path(path)):
-        os.unlink(system.path(path))

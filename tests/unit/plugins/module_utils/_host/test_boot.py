@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import typing as t
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host import boot, persistence
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host import boot, files, persistence
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import PciDevice
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import document
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.host_model import HostSpec, HostState
@@ -99,6 +101,36 @@ def test_the_document_its_unit_and_nothing_left_of_them(host: System, tmp_path: 
     places = {tmp_path / "etc/systemd", tmp_path / "etc/systemd/system", (tmp_path / LINK).parent}
     assert {*tmp_path.rglob("*")} - {*before} <= places
     assert persistence.read(host) == {}
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_where_it_is_broken_off_too_a_document_that_is_there_is_applied(
+    host: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """As when the power fails: each of the files is written whole, or not at all."""
+    kept = merged({}, {"devices": [{"device": ADDRESS, "driver": "vfio-pci", "persistent": True}]})
+    steps = 0
+    real = {name: getattr(files, name) for name in ("replace", "link", "remove")}
+    for most in range(4):
+        persistence.change(host, {} if gone else kept, kept if gone else {})
+        done = 0
+
+        def limited(name: str, *given: object, most: int = most, **more: object) -> None:
+            nonlocal done
+            if done == most:
+                raise KeyboardInterrupt
+            done += 1
+            real[name](*given, **more)
+
+        with monkeypatch.context() as patched:
+            for name in real:
+                patched.setattr(files, name, functools.partial(limited, name))
+            with contextlib.suppress(KeyboardInterrupt):
+                persistence.change(host, kept if gone else {}, {} if gone else kept)
+                steps = done
+        if persistence.read(host):
+            assert (tmp_path / LINK).resolve() == (tmp_path / UNIT) and (tmp_path / UNIT).exists()
+    assert steps == 3
 
 
 def test_what_nothing_would_apply_is_refused(host: System, tmp_path: Path) -> None:
