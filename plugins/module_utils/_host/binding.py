@@ -30,7 +30,7 @@ def change(system: System, writer: Writes, address: str, before: Binding, after:
     Source: driver_override in Documentation/ABI/testing/sysfs-bus-pci, bind and unbind in sysfs-bus of the kernel.
     """
     if not _there(system, address):
-        raise _removed(address)
+        raise removed(address)
     try:
         _make(system, writer, address, after)
     except OSError as exc:
@@ -42,7 +42,7 @@ def change(system: System, writer: Writes, address: str, before: Binding, after:
     else:
         return
     if not _there(system, address):
-        raise _removed(address) from failure
+        raise removed(address) from failure
     _back(system, writer, address, before, failure)
     raise failure
 
@@ -138,7 +138,7 @@ def _until(system: System, address: str, wanted: str) -> None:
     end = time.monotonic() + _PATIENCE
     while not _is(driver_of(system, address), wanted):
         if not _there(system, address):
-            raise _removed(address)
+            raise removed(address)
         if time.monotonic() >= end:
             raise _not_taken(system, address, wanted)
         time.sleep(_POLL)
@@ -159,10 +159,10 @@ def _back(system: System, writer: Writes, address: str, before: Binding, failure
             raise exc from failure
 
 
-def _removed(address: str) -> HotplugError:
+def removed(address: str, why: str = "") -> HotplugError:
     return HotplugError(
         "removed_underneath",
-        f"device '{address}' has vanished from the bus",
+        f"device '{address}' has vanished from the bus{why and ': '}{why}",
         way_out="It was pulled out, or its slot was switched off; plug it in again, or take it out of the document.",
         device=address,
     )

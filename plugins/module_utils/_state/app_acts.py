@@ -19,6 +19,8 @@ from .refusals import gone, told
 from .steps import Step
 from .work import AppWork
 
+_PCI = "/sys/bus/pci/devices"
+
 
 class AppActs:
     """The acts on one application, by its adapter. Call prepare() first; it refuses what can be refused."""
@@ -30,10 +32,12 @@ class AppActs:
         )
         self._journal = Journal(work.record)
         self._stopped: dict[str, list[str]] = {}
+        self._plugged: set[str] = set()  # PCI devices that were there before the first change
         self.silent = False  # it left a request unanswered, and gives no answer to any other
 
     def prepare(self, steps: t.Sequence[Step]) -> None:
         """The last refusals, and a record that holds what is about to happen, before the first change."""
+        self._plugged.update(step.device.name for step in steps if self._on_bus(step.device))
         for step in steps:
             if step.verb == "attach" and step.device.name not in self.work.before.devices:
                 self._journal.planned(step.device)
@@ -56,8 +60,16 @@ class AppActs:
             getattr(self, "_" + step.verb)(step.device)
         except HotplugError as error:
             told = self._told(error)
-            if told.reason not in adapters.UNKNOWN_OUTCOME or not self._settled(step):
-                raise told.about(app=self.work.app.prefix, device=step.device.name) from error
+            if told.reason in adapters.UNKNOWN_OUTCOME and self._settled(step):
+                return
+            if step.device.name in self._plugged and not self._on_bus(step.device):
+                if step.verb in ("stop", "detach") and not self._now(step.device):
+                    self._journal.detached(step.device)
+                    return  # the application has let go of it by itself
+                from .._host import binding
+
+                told = binding.removed(step.device.name, told.message)
+            raise told.about(app=self.work.app.prefix, device=step.device.name) from error
 
     def take_back(self, step: Step) -> str | None:
         """Do the inverse of a step; why it could not, empty if it could, None where there is nothing left to do."""
@@ -82,6 +94,9 @@ class AppActs:
         if step.verb == "detach" and before and before.started and not self.work.can("start", "attach_started"):
             return "it is attached again, but not started, which the adapter cannot do"
         return ""
+
+    def _on_bus(self, device: Devargs) -> bool:
+        return device.bus == "pci" and bool(self.work.system.link(f"{_PCI}/{device.name}"))
 
     def _told(self, error: HotplugError) -> HotplugError:
         """DPDK has no errno of its own for want of a slot, and drivers make -1 of it: the number of ports tells."""
