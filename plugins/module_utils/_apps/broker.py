@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -70,11 +71,29 @@ def serve(prefix: str, command: t.Sequence[str], *, runtime_dir: str = "") -> in
 
 def serve_at(directory: str, command: t.Sequence[str], environ: t.Mapping[str, str]) -> int:
     """As serve(), with the console in the directory, which is made for it in one that is there or made as well."""
-    place = _Place(directory)
+    with _signals() as told:
+        place = _Place(directory)
+        try:
+            return _Broker(place.listen(), command, environ, told).run()
+        finally:
+            place.remove()
+
+
+@contextlib.contextmanager
+def _signals() -> t.Iterator[int]:
+    """A descriptor that tells of signals; none ends this process before it has put away what it made."""
+    told, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    names = (*_FORWARDED, signal.SIGHUP, signal.SIGCHLD)
+    handlers = [(name, signal.signal(name, lambda _number, _frame: None)) for name in names]
     try:
-        return _Broker(place.listen(), command, environ).run()
+        yield told
     finally:
-        place.remove()
+        for name, handler in handlers:
+            signal.signal(name, handler)
+        signal.set_wakeup_fd(before)
+        os.close(told)
+        os.close(wake)
 
 
 def end_like(code: int) -> int:
@@ -294,16 +313,15 @@ class _Client:
 class _Broker:
     """The program, its pty, and its clients; the first client has the turn."""
 
-    def __init__(self, listener: socket.socket, command: t.Sequence[str], environ: t.Mapping[str, str]) -> None:
+    def __init__(
+        self, listener: socket.socket, command: t.Sequence[str], environ: t.Mapping[str, str], signals: int
+    ) -> None:
         self._listener = listener
+        self._signals = signals
         self._clients: list[_Client] = []
         self._input = bytearray()
         self._clean = _Clean()
         self._stdout = _Outlet(1)
-        self._signals, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        for number in (*_FORWARDED, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, lambda _number, _frame: None)
         self._master, slave = pty.openpty()
         os.set_blocking(self._master, False)
         # Without echo, signals and conversions from the start: what a client sends is only ever text.

@@ -36,6 +36,18 @@ broker._MAX_SILENCE = 0.5
 sys.exit(broker.end_like(broker.serve_at(sys.argv[1], sys.argv[3:], os.environ)))
 """
 
+# A signal at the moment in which the socket shows.
+_SIGNALLED = f"""
+import os, signal, sys
+from {broker.__name__.rpartition(".")[0]} import broker
+rename = os.rename
+def then_signalled(*names, **places):
+    rename(*names, **places)
+    os.kill(os.getpid(), signal.SIGTERM)
+os.rename = then_signalled
+sys.exit(broker.end_like(broker.serve_at(sys.argv[1], sys.argv[2:], os.environ)))
+"""
+
 
 class Broker:
     def __init__(
@@ -137,6 +149,13 @@ def test_socket_and_directory_are_ours_alone(start: t.Callable[..., Broker], tmp
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     app.process.terminate()
     assert app.process.wait(10) == -signal.SIGTERM
+    assert not place.exists()
+
+
+def test_a_signal_at_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    place = tmp_path / "home" / "app"
+    done = subprocess.run([sys.executable, "-c", _SIGNALLED, str(place), *_PROGRAM], timeout=30, check=False)
+    assert done.returncode == -signal.SIGTERM
     assert not place.exists()
 
 
