@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import images
-from machine import key
+from machine import free_port, key
 
 QEMU = "qemu-system-x86_64"
 MEMORY_MB = 2048
@@ -147,12 +147,6 @@ class Qmp:
     def close(self) -> None:
         self._file.close()
         self._socket.close()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Guest:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,13 @@ def pythons() -> dict[tuple[int, int], str]:
                 found[3, minor] = str(program)
                 break
     return found
+
+
+def free_port() -> int:
+    """One of the loopback interface that nobody listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
 
 
 def collections() -> Path:

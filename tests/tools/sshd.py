@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from machine import free_port
+
 # A fresh Debian has no sshd and no sudo; the tree of this release has both.
 RELEASE = "24.11"
 _SETTINGS = """ListenAddress 127.0.0.1
@@ -44,7 +46,7 @@ class Host:
         # Where Ansible itself runs inside of the tree, that is this host.
         self.root = root if root.is_dir() else Path("/")
         self.directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         directory.chmod(0o755)
         for name in ("host", "user"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
@@ -103,9 +105,3 @@ class Host:
             )
         self._process.terminate()
         self._process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

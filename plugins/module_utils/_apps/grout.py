@@ -57,10 +57,7 @@ class Interface(t.NamedTuple):
 
     @property
     def device(self) -> str:
-        try:
-            return _devices.parse(self.devargs).name
-        except HotplugError:
-            return self.devargs
+        return _devices.name_of(self.devargs)
 
 
 class Cli:

@@ -71,11 +71,7 @@ class Interface(t.NamedTuple):
 
     @property
     def device(self) -> str:
-        """The name of its device; what is no device's name is left as it is."""
-        try:
-            return _devices.parse(self.devargs).name
-        except HotplugError:
-            return self.devargs
+        return _devices.name_of(self.devargs)
 
     @property
     def works(self) -> bool:

@@ -73,22 +73,25 @@ def multiprocess(app: App, system: System) -> t.Iterator[Reach]:
 
 
 def _no_secondary_way(app: App) -> str:
-    if not app.running:
-        return "it is not running"
-    if app.distrust or not_ours(app):
-        return app.distrust or not_ours(app)
-    if not app.shared:
+    if not app.shared and not closed(app):
         return (
             "it has no shared files: it was started with --in-memory or --no-shconf, or serves its telemetry elsewhere"
         )
-    if app.root:
-        return f"it runs in a mount namespace of its own (pid {app.pid}): run the play in its container"
-    return ""
+    return apart(app)
 
 
-def not_ours(app: App) -> str:
-    if os.geteuid() in (0, app.uid):
-        return ""
+def apart(app: App) -> str:
+    """Why nothing of ours may go to it, or comes there from here."""
+    elsewhere = f"it runs in a mount namespace of its own (pid {app.pid}): run the play in its container"
+    return closed(app) or (elsewhere if app.root else "")
+
+
+def closed(app: App) -> str:
+    """Why nothing of ours may go to it."""
+    if not app.running:
+        return "it is not running"
+    if app.distrust or os.geteuid() in (0, app.uid):
+        return app.distrust
     return f"it runs as user {app.uid}, this as user {os.geteuid()}: become that user or root"
 
 

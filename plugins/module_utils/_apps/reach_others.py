@@ -9,7 +9,7 @@ from __future__ import annotations
 from .._errors import HotplugError
 from .._system import System
 from .app import App, Means, Reach
-from .reach import no_ports, not_ours
+from .reach import apart, closed, no_ports
 
 OPENVSWITCH_VERBS = ("attach", "detach", "attach_started", "detach_started")
 GROUT_VERBS = ("attach", "detach", "start", "stop", "attach_started", "detach_started")
@@ -19,14 +19,8 @@ COMMAND_VERBS = ("attach", "detach", "start", "stop")
 
 def command(app: App, means: Means) -> Reach:
     """Whether the operator's commands, if any, are for this application."""
-    why = ""
-    if not app.running:
-        why = "it is not running"
-    elif not means.commands:
-        why = "no commands are given for it"
-    elif app.distrust or not_ours(app):
-        why = app.distrust or not_ours(app)
-    elif "status" not in means.commands:
+    why = "no commands are given for it" if app.running and not means.commands else closed(app)
+    if not why and "status" not in means.commands:
         why = no_ports(app)
     verbs = tuple(verb for verb in COMMAND_VERBS if verb in means.commands or not means.commands)
     return Reach("command", "", not why, why, verbs)
@@ -34,7 +28,7 @@ def command(app: App, means: Means) -> Reach:
 
 def openvswitch(app: App, system: System) -> Reach:
     """Whether the database and the control socket of an Open vSwitch are there. Nothing is asked of it."""
-    why = _apart(app) or no_ports(app)
+    why = apart(app) or no_ports(app)
     if not why:
         from .ovsdb import places
 
@@ -47,19 +41,9 @@ def openvswitch(app: App, system: System) -> Reach:
 
 def grout(app: App, system: System) -> Reach:
     """Whether grout's socket and its client are there. Nothing is asked of it."""
-    why = _apart(app)
+    why = apart(app)
     if not why:
         from .grout import obstacle
 
         why = obstacle(app, system)
     return Reach("grout", "", not why, why, GROUT_VERBS)
-
-
-def _apart(app: App) -> str:
-    if not app.running:
-        return "it is not running"
-    if app.distrust or not_ours(app):
-        return app.distrust or not_ours(app)
-    if app.root:
-        return f"it runs in a mount namespace of its own (pid {app.pid}): run the play in its container"
-    return ""

@@ -14,7 +14,7 @@ from .._errors import HotplugError
 from .._state.home import directory_of
 from .._system import System
 from .app import App, Reach
-from .reach import not_ours
+from .reach import closed
 
 # The socket of a console, in the directory that we keep for an application.
 CONSOLE = "console"
@@ -37,12 +37,10 @@ def testpmd(app: App, system: System) -> Reach:
 
 
 def _no_console(app: App) -> str:
-    if not app.running:
-        return "it is not running"
-    if not app.is_testpmd:
+    if app.running and not app.is_testpmd:
         return "it is not a testpmd"
-    if app.distrust or not_ours(app):
-        return app.distrust or not_ours(app)
+    if closed(app):
+        return closed(app)
     if not is_interactive(app.command):
         return "it was started without -i, so it has no console"
     if app.telemetry_error or not app.telemetry:

@@ -11,6 +11,7 @@ import typing as t
 
 from .._errors import HotplugError
 from .._system import System
+from . import programs
 
 if t.TYPE_CHECKING:
     import subprocess
@@ -18,7 +19,6 @@ if t.TYPE_CHECKING:
 _DRIVERS = "/sys/bus/pci/drivers"
 # The module of a driver has its name but for this.
 _MODULES = {"vfio-pci": "vfio_pci"}
-_MODPROBE = ("/sbin/modprobe", "/usr/sbin/modprobe")
 _LIMIT = 60  # seconds
 
 
@@ -62,20 +62,11 @@ def _modprobe(system: System, *words: str) -> subprocess.CompletedProcess[str] |
     """None on a tree that is not the machine's own: nothing can be loaded for it."""
     import subprocess
 
-    program = next((one for one in _MODPROBE if os.access(one, os.X_OK)), "")
+    program = programs.find("modprobe")
     if system.root or not program:
         return None
     try:
-        # The library is no module: it has no run_command().
-        return subprocess.run(  # pylint: disable=ansible-bad-function
-            [program, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_LIMIT,
-            env={"LC_ALL": "C", "PATH": "/usr/sbin:/sbin:/usr/bin:/bin"},
-        )
+        return programs.run(program, *words, limit=_LIMIT)
     except subprocess.TimeoutExpired as exc:
         raise HotplugError(
             "kernel_stuck",

@@ -6,19 +6,17 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .._errors import HotplugError
 from .._system import System
-from . import files
+from . import files, programs
 
 # Debian and its family: what lies here is read by update-grub, in the order of names.
 _DEBIAN = "/etc/default/grub.d"
 # RedHat and its family: grubby changes the boot entries; what is ours in them we write down.
 _RECORD = "/etc/dpdk-hotplug/kernel-arguments"
 _LIMIT = 300  # seconds
-_PATH = ("/usr/sbin", "/sbin", "/usr/bin", "/bin")
 _LINE = 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX '
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:=-+/@")
 
@@ -34,11 +32,6 @@ def checked(arguments: t.Sequence[str]) -> tuple[str, ...]:
 
 def _file(owner: str) -> str:
     return f"{_DEBIAN}/90-dpdk-hotplug-{owner}.cfg"
-
-
-def _program(*names: str) -> str:
-    found = (f"{place}/{name}" for name in names for place in _PATH if os.access(f"{place}/{name}", os.X_OK))
-    return next(found, "")
 
 
 def configured(system: System, owner: str) -> tuple[str, ...]:
@@ -63,7 +56,7 @@ def reboot_required(system: System, owner: str, wanted: t.Sequence[str] | None =
 def change(system: System, owner: str, before: t.Sequence[str], after: t.Sequence[str]) -> None:
     """Have these arguments at the next boot, and none of those before; where that fails, as it was."""
     checked(after)
-    make = _debian if _program("update-grub") else _redhat if _program("grubby") else None
+    make = _debian if programs.find("update-grub") else _redhat if programs.find("grubby") else None
     if make is None:
         raise HotplugError(
             "no_boot_loader",
@@ -86,11 +79,11 @@ def _debian(system: System, owner: str, _before: t.Sequence[str], after: t.Seque
         files.replace(system, _file(owner), text.encode(), 0o644)
     else:
         files.remove(system, _file(owner), directory=False)
-    _run(_program("update-grub"))
+    _run(programs.find("update-grub"))
 
 
 def _redhat(system: System, owner: str, before: t.Sequence[str], after: t.Sequence[str]) -> None:
-    grubby = _program("grubby")
+    grubby = programs.find("grubby")
     if before:
         _run(grubby, "--update-kernel=ALL", f"--remove-args={' '.join(before)}")
     if after:
@@ -104,16 +97,7 @@ def _run(program: str, *words: str) -> None:
     import subprocess
 
     try:
-        # The library is no module: it has no run_command().
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            [program, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_LIMIT,
-            env={"LC_ALL": "C", "PATH": ":".join(_PATH)},
-        )
+        done = programs.run(program, *words, limit=_LIMIT)
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise HotplugError("boot_loader", f"{program}: {exc}", way_out="Run it by hand to see why.") from exc
     if done.returncode:

@@ -12,10 +12,10 @@ import typing as t
 
 from .._errors import HotplugError
 from .._system import System
+from . import programs
 from .hugepages import parse_size, size_text
 from .states import Mount
 
-_PROGRAMS = ("/bin", "/usr/bin")
 _LIMIT = 60  # seconds
 
 
@@ -96,18 +96,8 @@ def _make_place(system: System, path: str) -> None:
 def _run(program: str, *words: str) -> None:
     import subprocess
 
-    place = next((one for one in _PROGRAMS if os.access(f"{one}/{program}", os.X_OK)), _PROGRAMS[0])
     try:
-        # The library is no module: it has no run_command().
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            [f"{place}/{program}", *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_LIMIT,
-            env={"LC_ALL": "C"},
-        )
+        done = programs.run(programs.find(program) or program, *words, limit=_LIMIT)
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise HotplugError("mount_failed", f"{program} {words[-1]}: {exc}", way_out="See the kernel's log.") from exc
     if done.returncode:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host import drivers
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host import drivers, programs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 
 NAME = "no_such_driver"
@@ -25,7 +25,7 @@ def modprobe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str
         path = tmp_path / "modprobe"
         path.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n{script}\n')
         path.chmod(0o755)
-        monkeypatch.setattr(drivers, "_MODPROBE", (str(tmp_path / "nothing"), str(path)))
+        monkeypatch.setattr(programs, "PATH", (str(tmp_path / "nothing"), str(tmp_path), "/bin"))
         return tmp_path / "calls"
 
     return install

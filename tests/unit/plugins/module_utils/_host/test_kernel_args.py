@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host import kernel_args
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host import kernel_args, programs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import arguments
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 
@@ -28,7 +28,7 @@ class Machine:
         (directory / "root/proc").mkdir(parents=True)
         (directory / "root/proc/cmdline").write_text("BOOT_IMAGE=/vmlinuz ro quiet\n")
         (directory / "bin").mkdir()
-        monkeypatch.setattr(kernel_args, "_PATH", (str(directory / "bin"),))
+        monkeypatch.setattr(programs, "PATH", (str(directory / "bin"),))
 
     def program(self, name: str) -> Machine:
         path = self.directory / "bin" / name
