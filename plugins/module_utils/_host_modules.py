@@ -46,22 +46,47 @@ def host(params: Params, *, check: bool) -> dict[str, t.Any]:
     """What dpdk_host does and returns."""
     from ._state.engine import converge
 
-    result = converge(_given({name: params[name] for name in _HOST}), check=check)
+    document = _given({name: params[name] for name in _HOST})
+    result = converge(_persisting(document, params["persistent"]), check=check)
     own = result.pop("host", None) or {"diff": {"before": {}, "after": {}}, "reboot_required": False}
     diffs = [own.pop("diff"), *(one.pop("diff") for one in result["apps"])]
     whole = {"before": diffs[0]["before"], "after": diffs[0]["after"]}
     for one, diff in zip(result["apps"], diffs[1:]):
         for side in ("before", "after"):
             whole[side] = {**whole[side], "apps": {**whole[side].get("apps", {}), one["app"]["prefix"]: diff[side]}}
-    return {**result, **own, "diff": whole}
+    found = {**result, **own, "diff": whole}
+    if params["detail"] == "changed":
+        from ._state.brief import brief
+
+        found = brief(found)
+    return found
+
+
+def _persisting(document: Params, when: str | None) -> Params:
+    """A document whose entries persist where they do not say themselves; ``installed``: where there is the command."""
+    if when is None:
+        return document
+    if when == "installed":
+        from ._host.persistence import is_installed
+
+        if not is_installed():
+            return document
+    default = {"persistent": when != "never"}
+    several = {
+        name: [{**default, **_given(one)} if isinstance(one, dict) else one for one in document[name]]
+        for name in ("devices", "apps")
+        if name in document
+    }
+    memory = {"hugepages": {**default, **_given(document["hugepages"])}} if "hugepages" in document else {}
+    return {**document, **several, **memory}
 
 
 def slot(params: Params, *, check: bool) -> dict[str, t.Any]:
     """What dpdk_slot does and returns."""
     from ._state.slot_work import run
 
-    entries = [_given(one) for one in params["slots"]]
-    return {"warnings": [], **run(entries, check=check, timeout=params["timeout"])}
+    entries = [_given(one) for one in params["slots"] or ()]
+    return {"warnings": [], **run(entries, check=check, timeout=params["timeout"], rescan=params["rescan"])}
 
 
 def kernel_args(params: Params, *, check: bool) -> dict[str, t.Any]:

@@ -55,8 +55,26 @@ options:
       - A port may have C(select) instead of C(device), as in O(dpdk.hotplug.dpdk_device#module:select), and C(args)
         for its driver beside that.
       - C(required=false) passes over an application that does not run.
+      - With C(health) in one of them the run is undone after which ports do not do well, see
+        O(dpdk.hotplug.dpdk_port#module:health).
     type: list
     elements: dict
+  persistent:
+    description:
+      - Whether O(hugepages), O(devices) and O(apps) persist that do not say so themselves; C(persistent) of an entry
+        goes before.
+      - V(always) keeps them, V(never) takes them out of what is kept, V(installed) keeps them where the command
+        C(dpdk-hotplug) is installed, which applies them at boot, and leaves it at that elsewhere.
+      - Without it, what is kept stays as it is.
+    type: str
+    choices: [always, never, installed]
+  detail:
+    description:
+      - V(all) returns everything that the task names. V(changed) returns what was changed, and C(counts) of the rest,
+        so that the results of a large fleet stay small.
+    type: str
+    choices: [all, changed]
+    default: all
 requirements:
   - Linux, and Python 3.9 or newer on the host
   - root
@@ -177,6 +195,11 @@ apps:
   returned: success
   type: list
   elements: dict
+counts:
+  description: With O(detail=changed), how many devices, applications, ports and started ports there are.
+  returned: with O(detail=changed)
+  type: dict
+  sample: {devices: 4, apps: 1, ports: 4, started: 4}
 reboot_required:
   description: Whether kernel arguments were set that the running kernel does not have.
   returned: success
@@ -235,6 +258,8 @@ _OPTIONS = {
     "devices": {"type": "list", "elements": "dict"},
     "apps": {"type": "list", "elements": "dict"},
     "allow_active": {"type": "list", "elements": "str", "default": []},
+    "persistent": {"type": "str", "choices": ["always", "never", "installed"]},
+    "detail": {"type": "str", "choices": ["all", "changed"], "default": "all"},
     "timeout": {"type": "float", "default": 30},
 }
 SPEC = {

@@ -33,9 +33,9 @@ options:
   slots:
     description:
       - The devices and slots. All can be refused before the first is touched; then each is done in the order given.
+      - Left out, O(rescan) alone is done.
     type: list
     elements: dict
-    required: true
     suboptions:
       device:
         description:
@@ -52,6 +52,12 @@ options:
         type: str
         choices: [present, absent, "on", "off"]
         default: present
+  rescan:
+    description:
+      - Look for new devices on all buses first. The task has changed something where one was found, which check mode
+        does not find out.
+    type: bool
+    default: false
 requirements:
   - Linux, and Python 3.9 or newer on the host
   - root
@@ -156,15 +162,16 @@ _OPTIONS = {
     "slots": {
         "type": "list",
         "elements": "dict",
-        "required": True,
         "options": _SLOT,
         "mutually_exclusive": [("device", "slot")],
         "required_one_of": [("device", "slot")],
     },
+    "rescan": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 30},
 }
 SPEC = {
     "argument_spec": _OPTIONS,
+    "required_one_of": [("slots", "rescan")],
     "supports_check_mode": True,
 }
 

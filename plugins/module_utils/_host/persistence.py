@@ -147,6 +147,14 @@ def command(system: System) -> str:
     )
 
 
+def is_installed(system: System | None = None) -> bool:
+    """Whether there is the command."""
+    try:
+        return bool(command(system or System()))
+    except HotplugError:
+        return False
+
+
 def unapplied(system: System, spec: HostSpec) -> HotplugError | None:
     """Why nothing would apply at boot what is to persist; None where something does."""
     asked = [entry.persistent for entry in spec.devices] + [one["persistent"] for one in spec.apps]

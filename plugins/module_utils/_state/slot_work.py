@@ -36,11 +36,13 @@ def run(
     *,
     check: bool = False,
     timeout: t.Any = None,
+    rescan: bool = False,
     system: System | None = None,
     writer: Writes | None = None,
 ) -> dict[str, t.Any]:
     """Take devices off the bus or find them again, and switch slots: ``[{"device" | "slot": NAME, "state": STATE}]``.
 
+    ``rescan``: look for new devices on all buses first.
     Returns ``changed``, ``actions``, ``slots`` and ``diff``. What a driver holds is refused before anything is changed.
     """
     system = system or System()
@@ -58,14 +60,16 @@ def run(
             home = stack.enter_context(open_home("host"))
             stack.callback(Lock(home, "the host's devices", timeout=checks.seconds(timeout, "timeout")).close)
         before = _view(system)
+        writer = writer or Writer(system)
+        stack.callback(writer.close)
+        if rescan and not check:
+            slots.rescan(system, writer, [])
         acts = _plan(asked, system)
         if acts and not check:
-            writer = writer or Writer(system)
-            stack.callback(writer.close)
             _do_all(acts, system, writer)
         after = _predicted(before, acts) if check else _view(system)
         return {
-            "changed": bool(acts),
+            "changed": bool(acts) or after != before,
             "actions": [_told(act) for act in acts],
             "slots": [
                 {"slot": one.name, "address": one.address, "power": one.power, "devices": list(one.devices)}

@@ -59,6 +59,17 @@ def test_a_device_is_removed_and_found_again_and_second_runs_do_nothing(host: Ho
     assert not run(host, back)["changed"]
 
 
+def test_a_scan_alone_tells_whether_it_has_found_something(host: Host) -> None:
+    run(host, {"device": NIC, "state": "absent"})
+    writes = len(host.kernel.writes)
+    looked = slot_work.run([], check=True, rescan=True, system=host.system)
+    assert not looked["changed"] and len(host.kernel.writes) == writes
+    found = slot_work.run([], rescan=True, system=host.system)
+    assert found["changed"] and found["actions"] == []
+    assert {*found["diff"]["after"]["devices"]} - {*found["diff"]["before"]["devices"]} == {NIC}
+    assert not slot_work.run([], rescan=True, system=host.system)["changed"]
+
+
 def test_a_slot_is_switched_off_and_on_with_all_that_is_in_it(host: Host) -> None:
     off = run(host, {"slot": "7", "state": "off"})
     assert off["diff"]["after"]["slots"] == {"7": False}
