@@ -73,12 +73,20 @@ def _persisting(document: Params, when: str | None) -> Params:
             return document
     default = {"persistent": when != "never"}
     several = {
-        name: [{**default, **_given(one)} if isinstance(one, dict) else one for one in document[name]]
+        name: [{**default, **_given(one)} if _can_persist(one, name) else one for one in document[name]]
         for name in ("devices", "apps")
         if name in document
     }
     memory = {"hugepages": {**default, **_given(document["hugepages"])}} if "hugepages" in document else {}
     return {**document, **several, **memory}
+
+
+def _can_persist(entry: t.Any, kind: str) -> bool:
+    """An application persists by its name, and its ports by those of their devices."""
+    if not isinstance(entry, dict) or kind == "devices":
+        return isinstance(entry, dict)
+    ports = entry.get("ports") or ()
+    return bool(entry.get("app")) and all(isinstance(one, dict) and one.get("port_id") is None for one in ports)
 
 
 def slot(params: Params, *, check: bool) -> dict[str, t.Any]:

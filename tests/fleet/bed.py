@@ -238,7 +238,7 @@ class Bed:
 
     def slots(self, *entries: Mapping[str, Any], check: bool = False) -> dict[str, Any]:
         """What dpdk_slot answers, also when it fails."""
-        return self.module("dpdk_slot", slots=entries, timeout=30, check=check)
+        return self.module("dpdk_slot", slots=entries, rescan=False, timeout=30, check=check)
 
     # Its files
 

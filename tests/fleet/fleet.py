@@ -110,7 +110,7 @@ two e1000 that share an IOMMU group ({shared}), two empty slots, two NUMA nodes,
     {fleet} qmp {first} device_add driver=e1000e id=new bus=spare0
     {fleet} qmp {first} device_del id=new
     {fleet} ansible all -m dpdk.hotplug.dpdk_device_info
-    {fleet} ansible-playbook dpdk.hotplug.host -e '{variables}'
+    {fleet} ansible-playbook dpdk.hotplug.site -e '{variables}'
     {fleet} down
 
 An Ansible of your own needs: export ANSIBLE_INVENTORY={inventory} \\

@@ -45,14 +45,14 @@ def test_a_bare_host_is_prepared_stays_so_and_is_given_back_without_a_trace(gues
     bare = guest.shell(LISTING)
     units = guest.shell("systemctl list-unit-files --no-legend | sort")
 
-    looked = player.done("dpdk.hotplug.host", "--check", "--diff", **WANTED)
+    looked = player.done("dpdk.hotplug.site", "--check", "--diff", **WANTED)
     assert looked.changed > 0
     assert "+            driver: vfio-pci" in looked.text
     assert (guest.driver(CARD), guest.shell(LISTING)) == ("e1000e", bare)
 
-    assert player.done("dpdk.hotplug.host", **WANTED).changed > 0
+    assert player.done("dpdk.hotplug.site", **WANTED).changed > 0
     _prepared(guest)
-    again = player.done("dpdk.hotplug.host", **WANTED)
+    again = player.done("dpdk.hotplug.site", **WANTED)
     assert again.changed == 0, again.text
 
     guest.machine.reboot()
@@ -63,12 +63,12 @@ def test_a_bare_host_is_prepared_stays_so_and_is_given_back_without_a_trace(gues
     )
     assert 0 < ready < network
 
-    player.done("dpdk.hotplug.host", dpdk_hotplug_state="absent", **WANTED)
+    player.done("dpdk.hotplug.site", dpdk_hotplug_state="absent", **WANTED)
     assert guest.driver(CARD) == "e1000e"
     assert guest.read(f"/sys/bus/pci/devices/{PF}/sriov_numvfs") == "0"
     assert guest.shell(LISTING) == bare
     assert guest.shell("systemctl list-unit-files --no-legend | sort") == units
-    gone = player.done("dpdk.hotplug.host", dpdk_hotplug_state="absent", **WANTED)
+    gone = player.done("dpdk.hotplug.site", dpdk_hotplug_state="absent", **WANTED)
     assert gone.changed == 0, gone.text
 
 
@@ -109,14 +109,14 @@ def test_the_kernel_argument_that_is_missing_is_named_and_set_with_consent(
         "dpdk_hotplug_hugepages": {"pages": [{"size": "2M", "count": 8}], "boot": True},
     }
     try:
-        refused = player.run("dpdk.hotplug.host", **asked)
+        refused = player.run("dpdk.hotplug.site", **asked)
         assert (refused.failed, guest.driver(CARD)) == (1, "e1000e")
         assert "Remove intel_iommu=off from the kernel's arguments" in " ".join(refused.text.split())
         assert "intel_iommu=on" not in guest.machine.grub_arguments()
         # Hugepages tell of it too, and do not fail.
         assert "this kernel was booted without them" in " ".join(refused.text.split())
 
-        waits = player.run("dpdk.hotplug.host", dpdk_hotplug_kernel_args=True, **asked)
+        waits = player.run("dpdk.hotplug.site", dpdk_hotplug_kernel_args=True, **asked)
         assert waits.failed == 1
         assert "reboot the host, or set vfio_reboot" in " ".join(waits.text.split())
         assert ACCESS in guest.machine.grub_arguments()
@@ -125,7 +125,7 @@ def test_the_kernel_argument_that_is_missing_is_named_and_set_with_consent(
         boot = guest.machine.boot_id()
         with _booted_by_grub(guest):
             consent = {"dpdk_hotplug_kernel_args": True, "dpdk_hotplug_reboot": True}
-            player.done("dpdk.hotplug.host", **consent, **asked)
+            player.done("dpdk.hotplug.site", **consent, **asked)
         assert guest.machine.boot_id() != boot
         assert guest.driver(CARD) == "vfio-pci"
         assert ACCESS in guest.read("/proc/cmdline")

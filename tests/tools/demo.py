@@ -192,17 +192,17 @@ class Demo:
     def show(self) -> None:
         apps = [{"app": APP, "ports": WANTED}]
         self.step("What a playbook would change, in check mode: three ports attached, one of them started")
-        self._expect("changed=1", self.play("dpdk.hotplug.ports", "--check", "--diff", dpdk_hotplug_apps=apps))
+        self._expect("changed=1", self.play("dpdk.hotplug.converge", "--check", "--diff", dpdk_hotplug_apps=apps))
         self.step("Run it")
-        self._expect("changed=1", self.play("dpdk.hotplug.ports", dpdk_hotplug_apps=apps))
+        self._expect("changed=1", self.play("dpdk.hotplug.converge", dpdk_hotplug_apps=apps))
         self.step("Run the same playbook again: nothing is changed")
-        self._expect("changed=0", self.play("dpdk.hotplug.ports", dpdk_hotplug_apps=apps))
+        self._expect("changed=0", self.play("dpdk.hotplug.converge", dpdk_hotplug_apps=apps))
         self.command("ports", APP)
         self.step("Try to detach the started port from under the application: refused, and nothing is changed")
         self._expect("has started ports", self.play("refused.yml", app=APP, device="net_null1"))
         self.step("Detach it properly: the testpmd adapter stops and closes it first")
         gone = [{"app": APP, "state": "absent", "ports": [{"device": "net_null1"}, {"device": "net_ring1"}]}]
-        self._expect("changed=1", self.play("dpdk.hotplug.ports", dpdk_hotplug_apps=gone))
+        self._expect("changed=1", self.play("dpdk.hotplug.converge", dpdk_hotplug_apps=gone))
         self.step("The ports that are left")
         self._expect("net_null2", self.command("ports", APP))
         self.step("Audit: what is detached now is still asked for")

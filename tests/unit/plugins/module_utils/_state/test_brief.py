@@ -75,6 +75,8 @@ def test_what_an_entry_says_itself_of_persistence_goes_before(
         "devices": [{"device": NIC}, {"device": OTHER, "persistent": False}],
         "apps": [{"app": "web", "persistent": None}, {"app": "b", "persistent": False}],
     }
+    nameless: list[t.Any] = [{"ports": []}, {"app": "c", "ports": [{"port_id": 1}]}, {"app": "c", "ports": ["x"]}, 7]
+    assert _host_modules._persisting({"apps": nameless}, when) == {"apps": nameless}
     document = _host_modules._persisting(given, when)
     for name in ("devices", "apps"):
         assert [one.get("persistent") for one in document[name]] == expected, name
