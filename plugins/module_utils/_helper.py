@@ -114,7 +114,7 @@ def has_commands(value: t.Any) -> bool:
 
 
 _COMMANDS = ("commands", "drain", "undrain")
-_OF_PORTS = ("dpdk_port", "dpdk_port_info", "dpdk_app_info")
+_OF_PORTS = ("dpdk_port", "dpdk_port_info", "dpdk_app_info", "dpdk_evacuation")
 _OF_THE_HOST = ("dpdk_device", "dpdk_sriov", "dpdk_hugepages", "dpdk_slot", "dpdk_host")
 _LOOKS_AT_THE_HOST = ("dpdk_device_info", "dpdk_hugepages_info", "dpdk_host_info")
 

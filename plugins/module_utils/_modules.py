@@ -41,6 +41,28 @@ def _app(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return entry
 
 
+def evacuation(params: t.Mapping[str, t.Any], *, check: bool) -> dict[str, t.Any]:
+    """What dpdk_evacuation does and returns."""
+    from ._state.evacuation import run
+
+    result = run(
+        params["apps"],
+        devices=params["devices"],
+        present=params["state"] == "present",
+        replaced=params["replaced"],
+        forget=params["forget"],
+        timeout=params["timeout"],
+        check=check,
+    )
+    memory = result.pop("memory")
+    diffs = [(one["app"]["prefix"], one.pop("diff")) for one in result["apps"]]
+    diff = {
+        side: {"apps": {name: one[side]["ports"] for name, one in diffs}, "evacuated": memory[side]}
+        for side in ("before", "after")
+    }
+    return {**result, "diff": diff}
+
+
 def port_info(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What dpdk_port_info returns."""
     from ._state.info import ports

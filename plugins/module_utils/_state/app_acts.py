@@ -43,7 +43,7 @@ class AppActs:
                 self._journal.planned(step.device)
         try:
             self._adapter.precheck([step.device for step in steps if step.verb == "attach"])
-            if any(step.verb == "drain" for step in steps):
+            if any(step.verb in ("drain", "undrain") for step in steps):
                 from . import drain
 
                 drain.check(self.work.spec)

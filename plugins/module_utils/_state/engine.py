@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import typing as t
 
 from .._errors import HotplugError
@@ -25,13 +26,16 @@ def converge(
     desired: t.Any,
     *,
     check: bool = False,
+    leave_evacuated: bool = False,
     system: System | None = None,
     progress: t.Callable[[str], None] | None = None,
 ) -> dict[str, t.Any]:
     """Bring a host into the state of a document: observe, plan, apply, verify. Nothing is changed with ``check``.
 
+    ``leave_evacuated``: what was evacuated stays away, where otherwise it is refused to attach it.
     Returns ``changed``, ``warnings`` and ``apps``: for each application ``app``, ``ports``, ``actions`` and ``diff``;
-    where the document asks something of the host itself, ``host`` as HostWork.result() has it.
+    where the document asks something of the host itself, ``host`` as HostWork.result() has it; where something was
+    left away, ``evacuated`` as evacuated.rows() has it.
     Raises HotplugError; whatever was done before it was undone unless the document says not to, and the error's
     fields tell: ``actions`` done, ``undone``, ``not_undone``.
     """
@@ -50,13 +54,18 @@ def converge(
             from . import selected
 
             specs = selected.resolved(specs, system, wanted)
-        works = _opened(specs, system, stack, warnings, change=not check) if specs else []
+        works = opened(specs, system, stack, warnings, change=not check) if specs else []
         leaving: t.Collection[str] = ()
         steps: list[tuple[AnyStep, Work]] = []
         if host is not None:
             steps += [(change, host) for change in host.plan(works)]
             leaving = sorted(host.leaving)  # a plan is the same each time
         plans = [work.plan(leaving) for work in works]
+        away: list[dict[str, t.Any]] = []
+        if any(step.verb == "attach" for plan in plans for step in plan.steps) and _is_evacuated(system):
+            from . import evacuated
+
+            plans, away = evacuated.heeded(works, plans, leaving, system, leave=leave_evacuated)
         for work, plan in zip(works, plans):
             steps += [(step, work) for step in plan.steps]
             warnings += plan.warnings
@@ -65,16 +74,17 @@ def converge(
             # What changes things is imported when something is to be changed.
             from .apply import apply
 
-            apply(steps, progress, _gates(works, system))
+            apply(steps, progress, gates(works, system))
         return {
             "changed": bool(steps),
             "warnings": [*(host.warnings if host is not None else ()), *warnings],
             "apps": [work.result(plan.steps, predicted=check) for work, plan in zip(works, plans)],
             **({"host": host.result(predicted=check)} if host is not None else {}),
+            **({"evacuated": away} if away else {}),
         }
 
 
-def _gates(works: t.Sequence[AppWork], system: System) -> list[Gate]:
+def gates(works: t.Sequence[AppWork], system: System) -> list[Gate]:
     """What is looked at after the changes, of every application whose entry asks for it, changed or not."""
     if not any(work.spec.health for work in works):
         return []
@@ -83,9 +93,16 @@ def _gates(works: t.Sequence[AppWork], system: System) -> list[Gate]:
     return health.gates(works, system)
 
 
-def _opened(
+def _is_evacuated(system: System) -> bool:
+    from . import home
+
+    return os.path.lexists(system.path(home.EVACUATED))
+
+
+def opened(
     specs: t.Sequence[AppSpec], system: System, stack: contextlib.ExitStack, warnings: list[str], *, change: bool
 ) -> list[AppWork]:
+    """The applications, locked where something may be changed, and observed; without those that need not run."""
     from .work import AppWork
 
     found = _find(system, specs)

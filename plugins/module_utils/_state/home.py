@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
 
 
 _ROOTS = "/run/dpdk-hotplug"
+# What was taken from applications for a time, see evacuated.py. It outlasts a boot.
+EVACUATED = "/var/lib/dpdk-hotplug/evacuated.json"
 
 
 def key(app: App) -> str:

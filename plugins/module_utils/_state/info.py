@@ -89,7 +89,7 @@ def _printable(word: str) -> str:
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _observer(app: App, system: System) -> Observer:
+def observer(app: App, system: System) -> Observer:
     """What tells its ports, without anything that an operator has to say first."""
     if not app.is_grout:
         return Ports(app)
@@ -103,6 +103,6 @@ def _ports(app: App, system: System) -> tuple[list[dict[str, t.Any]] | None, str
     if not app.running:
         return None, app.distrust or "it is not running"
     try:
-        return ports_result(assemble(_observer(app, system).read(), look(app), arguments_at_start(app)).devices), ""
+        return ports_result(assemble(observer(app, system).read(), look(app), arguments_at_start(app)).devices), ""
     except HotplugError as error:
         return None, error.message

@@ -16,8 +16,15 @@ from .plan import Plan, other_args, other_bridge
 # The one order of all changes on a host: removal from the application down to the kernel, then the way up again.
 # Host preparation has its place between detach and attach (unbind, resize, bind).
 # Nothing has been changed when a drain fails.
-PHASES = {"drain": 1, "stop": 10, "detach": 20, "attach": 60, "start": 70}
-INVERSE = {"stop": "start", "start": "stop", "attach": "detach", "detach": "attach", "drain": "undrain"}
+PHASES = {"drain": 1, "stop": 10, "detach": 20, "attach": 60, "start": 70, "undrain": 75}
+INVERSE = {
+    "stop": "start",
+    "start": "stop",
+    "attach": "detach",
+    "detach": "attach",
+    "drain": "undrain",
+    "undrain": "drain",
+}
 
 
 class Step(t.NamedTuple):

@@ -47,7 +47,7 @@ class AppWork:
     """One application's part of a run: found, locked, observed, planned."""
 
     def __init__(self, spec: AppSpec, system: System, apps: t.Sequence[App], *, change: bool) -> None:
-        self.spec = spec
+        self.spec = self.asked = spec
         self.system = system
         self.closing: list[t.Any] = []
         self.held: tuple[int, ...] = ()  # the descriptor of the lock, for a child process that may outlive us
