@@ -28,8 +28,24 @@ def unavailable(system: System, driver: str) -> HotplugError | None:
         return None
     if system.read("/proc/sys/kernel/modules_disabled").strip() == b"1":
         return _blocked(driver, "loading modules is switched off (kernel.modules_disabled)", "Reboot to have it back.")
-    done = _modprobe(system, "--dry-run", "--use-blacklist", module(driver))
-    return None if done is None or done.returncode == 0 else _missing(system, driver, done.stderr)
+    done = _modprobe(system, "--dry-run", "--verbose", "--use-blacklist", module(driver))
+    if done is None:
+        return None
+    if done.returncode:
+        return _missing(system, driver, done.stderr)
+    return _held_back(driver, done.stdout)
+
+
+def _held_back(driver: str, would: str) -> HotplugError | None:
+    """What the configuration of modprobe says, from what it would do: a line a module, or an ``install`` command."""
+    lines = [line.split() for line in would.splitlines() if line.strip()]
+    if not lines:
+        why = "its module is held back by a blacklist, or is loaded and has no such driver"
+    elif lines[-1][0] == "install" and os.path.basename(lines[-1][1]) in ("false", "true"):
+        why = f"the configuration of modprobe runs {lines[-1][1]} in place of its module"
+    else:
+        return None
+    return _blocked(driver, why, "See modprobe -c, and the files in /etc/modprobe.d.")
 
 
 def load(system: System, driver: str) -> None:
@@ -49,9 +65,7 @@ def load(system: System, driver: str) -> None:
             raise _blocked(driver, f"{text} (the kernel is locked down: {mode})", way_out)
         raise _blocked(driver, text, "See the kernel's log (dmesg).")
     if not os.path.isdir(system.path(f"{_DRIVERS}/{driver}")):
-        raise _blocked(
-            driver, "its module was loaded, or is held back, and there is no such driver", "See modprobe -c."
-        )
+        raise _blocked(driver, "its module was loaded, and there is no such driver", "See the kernel's log (dmesg).")
 
 
 def module(driver: str) -> str:

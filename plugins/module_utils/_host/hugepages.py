@@ -181,10 +181,20 @@ def _in_use(pool: Pool, count: int) -> HotplugError:
 
 
 def _unknown(one: PagesSpec, there: t.Sequence[Pool]) -> HotplugError:
-    sizes = ", ".join(sorted({size_text(pool.size) for pool in there})) or "none"
     if any(pool.size == one.size for pool in there):
         nodes = ", ".join(str(pool.node) for pool in there if pool.size == one.size)
         what = f"there is no node {one.node} with hugepages of {size_text(one.size)}; there are {nodes}"
         return HotplugError("no_node", what, way_out="Name one of those, or leave node out.")
-    what = f"this kernel has no hugepages of {size_text(one.size)}: it has {sizes}"
+    return _no_such_size(one.size, there)
+
+
+def check_size(size: int, there: t.Sequence[Pool]) -> None:
+    """Refuse a size (KiB) that the kernel has no pools of, on whatever node."""
+    if all(pool.size != size for pool in there):
+        raise _no_such_size(size, there)
+
+
+def _no_such_size(size: int, there: t.Sequence[Pool]) -> HotplugError:
+    sizes = ", ".join(sorted({size_text(pool.size) for pool in there})) or "none"
+    what = f"this kernel has no hugepages of {size_text(size)}: it has {sizes}"
     return HotplugError("hugepages_size", what, way_out="Ask for one of those; 1G needs a processor with pdpe1gb.")

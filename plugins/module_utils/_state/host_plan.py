@@ -350,6 +350,7 @@ def _memory(spec: HostSpec, state: HostState) -> list[Change]:
     for one in asked.mounts:
         has = there.get(one.mount.path)
         if one.present and has != one.mount:
+            hugepages.check_size(one.mount.size, state.pools)
             changes.append(Change("mount", one.mount.path, has, one.mount))
         elif not one.present and has is not None:
             changes.append(Change("mount", one.mount.path, has, None))

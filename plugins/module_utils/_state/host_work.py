@@ -248,7 +248,7 @@ class _Look:
         from .._host import hugepages, mounts
 
         asked = t.cast(t.Any, self._spec.hugepages)
-        if asked.pages:
+        if asked.pages or asked.mounts:
             state = state._replace(pools=tuple(hugepages.pools(self._system)))
         if asked.mounts:
             state = state._replace(mounts=tuple(mounts.mounted(self._system)))

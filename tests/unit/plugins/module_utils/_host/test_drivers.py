@@ -32,9 +32,30 @@ def modprobe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str
 
 
 def test_a_driver_is_looked_for_without_loading_it(modprobe: t.Callable[[str], Path]) -> None:
-    calls = modprobe("exit 0")
+    calls = modprobe(f"echo insmod /lib/modules/6/{NAME}.ko")
     assert drivers.unavailable(System(), NAME) is None
-    assert calls.read_text() == f"--dry-run --use-blacklist {NAME}\n"
+    assert calls.read_text() == f"--dry-run --verbose --use-blacklist {NAME}\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        ("", "held back by a blacklist"),
+        ("echo install /bin/false", "runs /bin/false in place of its module"),
+        ("echo insmod /lib/modules/6/uio.ko; echo install /usr/bin/true # no", "runs /usr/bin/true in place of"),
+        ("echo install /sbin/modprobe --ignore-install vfio_pci disable_vga=1", ""),
+    ],
+)
+def test_a_module_that_is_held_back_is_known_before_it_is_loaded(
+    modprobe: t.Callable[[str], Path], says: str, why: str
+) -> None:
+    modprobe(says)
+    error = drivers.unavailable(System(), NAME)
+    if not why:
+        assert error is None
+        return
+    assert error is not None and error.reason == "module_blocked"
+    assert why in error.message and "modprobe -c" in error.way_out
 
 
 @pytest.mark.parametrize(

@@ -303,3 +303,17 @@ def test_check_mode_shows_what_is_to_persist_before_the_command_is_there(
     os.unlink(host.system.path("/usr/local/bin/dpdk-hotplug"))
     again = host.check(asked)
     assert (again["changed"], again["warnings"]) == (False, []), "what is so already is not refused either"
+
+
+def test_a_mount_of_a_size_that_the_kernel_lacks_is_refused_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path, monkeypatch)
+    host.tree.add(Card(NICS[0], group=1, netdev="eth1", driver="e1000e"))
+    host.tree.pages(2048, node=0, total=0)
+    asked = {"device": NICS[0], "driver": "vfio-pci"}
+    error = host.fails("hugepages_size", asked, hugepages={"mounts": [{"path": "/mnt/huge", "size": "1G"}]})
+    assert "no hugepages of 1G: it has 2M" in error.message
+    assert host.driver(NICS[0]) == "e1000e" and host.kernel.writes == []
+    gone = {"path": "/mnt/huge", "size": "1G", "state": "absent"}
+    assert not host.converge(hugepages={"mounts": [gone]})["changed"], "what shall not be there may be of any size"
