@@ -105,7 +105,7 @@ def snapshot() -> dict[str, Any]:
         "autoprobe": {one.parent.name: _text(one) for one in sorted(DEVICES.glob("*/sriov_drivers_autoprobe"))},
         "pages": {str(one): _text(one) for one in sorted(_pools())},
         "mounts": sorted(_hugetlbfs()),
-        "links": {one["ifname"]: _link_state(one) for one in _asked("-d", "link") if one["ifname"] != "lo"},
+        "links": _links(),
         "routes": sorted(_routes()),
         "files": sorted(_files()),
         "ours": [one for one in _OURS if os.path.exists(one)],
@@ -138,12 +138,15 @@ def _hugetlbfs() -> Iterator[str]:
             yield place
 
 
-def _link_state(link: dict[str, Any]) -> list[Any]:
-    """Its master, whether it is up, and its addresses but those that the kernel makes by itself."""
-    name = link["ifname"]
-    own = [info for one in _asked("address", "show", "dev", name) for info in one["addr_info"]]
-    addresses = [f"{one['local']}/{one['prefixlen']}" for one in own if one["scope"] != "link"]
-    return [link.get("master", ""), "UP" in link["flags"], sorted(addresses)]
+def _links() -> dict[str, list[Any]]:
+    """By name: its master, whether it is up, and its addresses but those that the kernel makes by itself."""
+    found = {}
+    for link in _asked("address"):
+        own = (one for one in link["addr_info"] if one["scope"] != "link")
+        addresses = sorted(f"{one['local']}/{one['prefixlen']}" for one in own)
+        found[link["ifname"]] = [link.get("master", ""), "UP" in link["flags"], addresses]
+    del found["lo"]
+    return found
 
 
 def _routes() -> Iterator[str]:
@@ -186,12 +189,13 @@ def _network(before: dict[str, Any]) -> None:
     for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else ():
         _ip("netns", "del", name)  # its cards come back here
     # What stands on others goes first, or its members stay where they are.
-    for one in _asked("-d", "link"):
-        name = one["ifname"]
-        if name not in before["links"] and name != "lo" and not (NETDEVS / name / "device").exists():
+    for name in set(_links()) - set(before["links"]):
+        if not (NETDEVS / name / "device").exists():
             _ip("link", "del", name)
-    for name, (master, up, addresses) in before["links"].items():
-        if not (NETDEVS / name).exists() or name == MANAGEMENT:
+    has = _links()
+    for name, wanted in before["links"].items():
+        master, up, addresses = wanted
+        if name not in has or has[name] == wanted or name == MANAGEMENT:
             continue
         if not master:
             _ip("link", "set", name, "nomaster")

@@ -275,7 +275,13 @@ _installing = threading.Lock()
 _FLEET_SHORT = ("attach", "groups")
 
 
-def _fleet(release: str, log: Log, *, only: Sequence[str] = _FLEET_SHORT) -> Counts:
+# What repeats in `make soak`.
+_FLEET_SOAK = ("faults_plugged", "faults_power")
+
+
+def _fleet(
+    release: str, log: Log, *, only: Sequence[str] = _FLEET_SHORT, environment: dict[str, str] | None = None
+) -> Counts:
     """In a virtual machine with this release of DPDK. It ends with the tests, and they with us, however we end."""
     with _installing:
         bootstrap.packages("fleet")
@@ -283,9 +289,10 @@ def _fleet(release: str, log: Log, *, only: Sequence[str] = _FLEET_SHORT) -> Cou
     log.check([sys.executable, "-u", str(REPO / "tests" / "fleet" / "images.py"), release])
     tools("ansible-2.19")  # for tests that run playbooks: inside there is no network to install it from
     places = [f"tests/fleet/test_{name}.py" for name in only] or ["tests/fleet"]
-    tests = [tools("test").program("python"), "-m", "pytest", *places, f"--release={release}"]
+    tests = [tools("test").program("python"), "-m", "pytest", *places, f"--release={release}", "--durations=20"]
     argv = ["setpriv", "--pdeathsig", "KILL", *isolate.command(tests)]
-    return _pytest(log, f"fleet-{release}", argv, {"DPDK_HOTPLUG_FLEET": f"test-{release}-{key(str(REPO))}"})
+    name = {"DPDK_HOTPLUG_FLEET": f"test-{release}-{key(str(REPO))}"}
+    return _pytest(log, f"fleet-{release}", argv, {**name, **(environment or {})})
 
 
 def _browser(log: Log) -> Counts:
@@ -383,7 +390,11 @@ PLAYS = _named("targets", ANSIBLES, _targets, _BUILT)
 BROWSER = [Part("report", _browser)]
 DEMO = [Part("demo", _demo, _BUILT)]
 REPORT = [Part("coverage", _report, tuple(part.name for part in [*UNIT, *REAL, *PLAYS]))]
-SOAK = [Part("real", partial(_real, environment={"DPDK_HOTPLUG_SOAK": "1"}), _BUILT)]
+_IN_FULL = {"DPDK_HOTPLUG_SOAK": "1"}
+SOAK = [
+    Part("real", partial(_real, environment=_IN_FULL), _BUILT),
+    *_named("fleet", ["22.11", "24.11"], partial(_fleet, only=_FLEET_SOAK, environment=_IN_FULL)),
+]
 GROUPS = {
     "test": [*TREES, *UNIT, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *BROWSER, *LINT, *SANITY, *DEMO, *REPORT],
     "lint": [*LINT, *SANITY],

@@ -245,11 +245,15 @@ def overlaid(below: VfSettings, above: VfSettings) -> VfSettings:
     return below._replace(**{name: new for name, new in above._asdict().items() if new is not None})
 
 
-def _half_done(begun: Change, device: PciDevice) -> bool:
+def _half_done(begun: Change, device: PciDevice, state: HostState) -> bool:
     """Whether a run that was killed has left a device between two drivers; what has another driver is somebody's."""
     now = Binding(device.driver, device.override)
-    if device.pf and not now.driver:
-        return True  # it is unbound only to go and come back, and comes without a driver
+    resized = [one for one in state.half_done if one.kind == "vfs" and one.target == device.pf]
+    if not now.driver and resized:
+        # It was unbound only to go and come back, and came without a driver; that may be what was asked for.
+        has, after = state.vfs.get(device.pf), resized[0].after
+        bare = not after.probing or device.vf_index in after.bare
+        return bool(begun.after.driver) or not bare or has is None or has.number != after.number
     if now in (begun.before, begun.after) or (begun.after == Binding(KERNEL) and right(device, KERNEL)):
         return False
     return device.driver in ("", begun.before.driver, begun.after.driver) and not device.is_bridge
@@ -258,7 +262,7 @@ def _half_done(begun: Change, device: PciDevice) -> bool:
 def _origin(device: PciDevice, state: HostState) -> Binding:
     """What a device goes back to where a change fails: what it had before a run that was killed half-way."""
     for begun in state.half_done:
-        if begun.kind == "driver" and begun.target == device.address and _half_done(begun, device):
+        if begun.kind == "driver" and begun.target == device.address and _half_done(begun, device, state):
             return t.cast(Binding, begun.before)
     return Binding(device.driver, device.override)
 
@@ -316,7 +320,7 @@ def _repairs(found: _Found, state: HostState) -> list[Change]:
         if begun.target in coming:
             if begun.before.driver:
                 repairs.append(begun._replace(after=begun.before))
-        elif device is not None and device.pf not in remade and _half_done(begun, device):
+        elif device is not None and device.pf not in remade and _half_done(begun, device, state):
             # A VF that had just come had no driver, and was to have one.
             end = begun.after if device.pf and not begun.before.driver else begun.before
             if end != Binding(device.driver, device.override):

@@ -128,6 +128,33 @@ def _killed_without_vfs(host: Host, at: int) -> bool:
     return not host.tree.vfs(PF)
 
 
+def _finish(host: Host, *document: dict[str, t.Any]) -> None:
+    """A run that is killed when all is done but its journal is there."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(host_journal.Journal, "end", lambda _self: None)
+        host.converge(*document)
+    host.kernel.writes.clear()
+    assert host.journal
+
+
+@pytest.mark.parametrize("driver", ["vfio-pci", "igbvf"])
+def test_a_vf_that_was_to_have_no_driver_does_not_get_one_by_a_repair(host: Host, driver: str) -> None:
+    with_vfs(host.kernel, PF, 1, driver=driver)
+    (vf,) = host.tree.vfs(PF).values()
+    _finish(host, {"device": vf, "driver": "none"})
+    assert not host.converge(UNRELATED)["changed"]
+    assert host.driver(vf) == "" and not host.journal
+
+
+def test_vfs_that_came_without_a_driver_because_nothing_probes_them_stay_so(host: Host) -> None:
+    with_vfs(host.kernel, PF, 1, driver="igbvf")
+    host.tree.write(f"{host.tree.place(PF)}/sriov_drivers_autoprobe", "0\n")
+    _finish(host, {"device": PF, "vfs": {"count": 2}})
+    assert [host.driver(one) for one in host.tree.vfs(PF).values()] == ["", ""]
+    assert not host.converge(UNRELATED)["changed"]
+    assert [host.driver(one) for one in host.tree.vfs(PF).values()] == ["", ""]
+
+
 def test_512_devices_are_told_apart(tmp_path: Path) -> None:
     tree = fleet_of(tmp_path / "root", 512)
     inventory = pci.inventory(tree.system)
