@@ -84,7 +84,8 @@ def status_text(status: Json, columns: int) -> list[str]:
     lines = table(header, rows, columns)
     for one in status["parts"]:
         todo = [f"to do: {act['action'].replace('_', ' ')} {_target(act)}" for act in one["todo"]]
-        for text in [one["message"], *todo]:
+        tries = [f"tried {one['tries']} times"] if one["tries"] and not one["holds"] else []
+        for text in [one["message"], *todo, *tries]:
             lines += paragraph(f"{one['name'] or '-'}: {text}", columns) if text else []
     if not status["running"]:
         lines += ["", "No reconciler runs; see the role dpdk.hotplug.reconciler."]

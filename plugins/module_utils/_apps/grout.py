@@ -23,7 +23,7 @@ from .app import App, Port
 from .reach_others import GROUT_VERBS
 
 PROGRAM = "grcli"
-_SOCKET = "/run/grout.sock"
+SOCKET = "/run/grout.sock"
 _SETTLE = 15.0
 _LOOK = 0.1
 # grout's GR_IFACE_NAME_SIZE is 16 with its NUL (modules/infra/api/gr_infra.h).
@@ -42,7 +42,7 @@ def socket_of(app: App, system: System) -> str:
     for one in system.read(f"/proc/{app.pid}/environ").split(b"\0"):
         if one.startswith(b"GROUT_SOCK_PATH=") and not told:
             told = [one.partition(b"=")[2].decode("utf-8", "replace")]
-    return (told or [_SOCKET])[-1]
+    return (told or [SOCKET])[-1]
 
 
 class Interface(t.NamedTuple):

@@ -31,7 +31,7 @@ _HEAD = struct.Struct("=i64sii")
 # (eal_mp_socket_path(), lib/eal/common/eal_filesystem.h). Ours must not look like one: the primary sends
 # its own requests to every mp_socket_*.
 _PRIMARY = "mp_socket"
-_OURS = "hotplug_"
+OURS = "hotplug_"
 
 
 def pack(size: int, kind: int, devargs: str) -> bytes:
@@ -124,7 +124,7 @@ class Primary:
     def sweep(self) -> None:
         """Remove the reply sockets that killed runs of ours left."""
         for name in self._directory.names():
-            if name.startswith(_OURS) and self._directory.is_socket(name) and not self.listens(name):
+            if name.startswith(OURS) and self._directory.is_socket(name) and not self.listens(name):
                 self._unlink(name)
 
     def _request(self, name: str, kind: int, devargs: str, timeout: float) -> int:
@@ -134,7 +134,7 @@ class Primary:
                 f"{self._directory.path}/{name} is not a socket",
                 way_out="The application was started without shared files, or is gone.",
             )
-        ours = f"{_OURS}{os.getpid()}_{os.urandom(4).hex()}"
+        ours = f"{OURS}{os.getpid()}_{os.urandom(4).hex()}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
             self._bind(connection, ours)
             try:

@@ -29,10 +29,13 @@ def converge(
     leave_evacuated: bool = False,
     system: System | None = None,
     progress: t.Callable[[str], None] | None = None,
+    agreed: t.Callable[[], None] | None = None,
 ) -> dict[str, t.Any]:
     """Bring a host into the state of a document: observe, plan, apply, verify. Nothing is changed with ``check``.
 
     ``leave_evacuated``: what was evacuated stays away, where otherwise it is refused to attach it.
+    ``agreed`` is called when the locks are held and nothing is changed yet; what it raises ends the run.
+
     Returns ``changed``, ``warnings`` and ``apps``: for each application ``app``, ``ports``, ``actions`` and ``diff``;
     where the document asks something of the host itself, ``host`` as HostWork.result() has it; where something was
     left away, ``evacuated`` as evacuated.rows() has it.
@@ -55,6 +58,8 @@ def converge(
 
             specs = selected.resolved(specs, system, wanted)
         works = opened(specs, system, stack, warnings, change=not check) if specs else []
+        if agreed is not None:
+            agreed()
         leaving: t.Collection[str] = ()
         steps: list[tuple[AnyStep, Work]] = []
         if host is not None:

@@ -15,6 +15,7 @@ import time
 import typing as t
 
 from .. import _journald
+from .._binding.ipc import OURS
 from .._errors import HotplugError
 from .._host import persistence
 from .._host.events import Directories, Uevents
@@ -31,6 +32,9 @@ _STARTING = 10.0
 # Seconds that cards which come together are waited for.
 _TOGETHER = 0.2
 _RUN = "/run"
+# What we keep ourselves is there; an application may have that name too.
+_KEPT = "dpdk-hotplug"
+_OUTDATED = "outdated"
 
 
 class Part:
@@ -62,18 +66,34 @@ def parts(document: t.Mapping[str, t.Any]) -> list[Part]:
     return [Part(piece) for piece in persistence.pieces(document)]
 
 
+def _alias(part: Part) -> str:
+    """Where grout shows, which has no directory of EAL; "" of others."""
+    if "grout" not in (part.document["apps"][0].get("adapter"), part.name):
+        return ""
+    from .._apps.grout import SOCKET
+
+    return os.path.basename(SOCKET)
+
+
 class Reconciler:
     """Keeps a host as its boot document says: applied at the start, and when something happens that it depends on.
 
     That is an application that starts, a card that comes, and the document itself when it is written. Nothing is
-    polled. ``converge``: the engine. ``told``: what becomes of the parts, for a file.
+    polled. ``converge``: the engine. ``told``: what becomes of the parts, for a file. ``acted``: when one before us
+    last did something about a part, by its kind and name.
     """
 
     def __init__(
-        self, converge: Converge, *, told: t.Callable[[list[Json]], None], system: System | None = None
+        self,
+        converge: Converge,
+        *,
+        told: t.Callable[[list[Json]], None],
+        system: System | None = None,
+        acted: t.Mapping[tuple[str, str], float] | None = None,
     ) -> None:
         self._converge = converge
         self._told = told
+        self._acted = dict(acted or {})
         self._system = system or System()
         self._parts: list[Part] = []
         self._done: queue.SimpleQueue[tuple[Part, Json | HotplugError]] = queue.SimpleQueue()
@@ -132,6 +152,10 @@ class Reconciler:
             kept = before.get((fresh.kind, fresh.name))
             if kept is not None and kept.entry == fresh.entry:
                 fresh = kept
+            elif kept is not None:
+                fresh.acted = kept.acted
+            else:
+                fresh.acted = self._acted.pop((fresh.kind, fresh.name), 0.0)
             fresh.wake(time.monotonic())
             self._parts.append(fresh)
         self._arm()
@@ -139,7 +163,8 @@ class Reconciler:
 
     def _arm(self) -> set[str]:
         """Watch where applications show, and where the document is; the names of those that have shown since."""
-        for path in (os.path.dirname(persistence.PATH), _RUN):
+        directory = os.path.dirname(persistence.PATH)
+        for path in (os.path.dirname(directory), directory, _RUN):
             self._directories.watch(self._system.path(path))
         shown = set()
         for path in self._bases():
@@ -159,17 +184,29 @@ class Reconciler:
         if not seen:
             return
         document = self._system.path(persistence.PATH)
-        run = self._system.path(_RUN)
-        if any(f"{place}/{name}" == document for place, name in seen):
+        written = {document, os.path.dirname(document)}
+        # Without a place: the kernel has lost some, so all of it may have happened.
+        if any(not place or f"{place}/{name}" in written for place, name in seen):
             self._load()
+        for name in self._shown(seen):
+            for one in self._parts:
+                if one.kind == "app" and name in (one.name, _alias(one)):
+                    one.wake(time.monotonic())
+
+    def _shown(self, seen: t.Sequence[tuple[str, str]]) -> set[str]:
+        """The names of applications that show signs of life: their directory is named by their prefix."""
+        run, etc = self._system.path(_RUN), os.path.dirname(os.path.dirname(self._system.path(persistence.PATH)))
+        for place, name in seen:
+            if place == run and name != _KEPT:
+                self._directories.watch(f"{run}/{name}")
+        names = self._arm()
         for place, name in seen:
             if place == run:
-                self._directories.watch(f"{run}/{name}")
-        # The directory of an application is named by its prefix.
-        names = self._arm() | {part for place, name in seen if place != run for part in (os.path.basename(place), name)}
-        for one in self._parts:
-            if one.kind == "app" and (one.name in names or not one.name):
-                one.wake(time.monotonic())
+                names.add(name)
+            # What asks an application has a socket beside the application's own: that would wake us with our own work.
+            elif place != etc and not name.startswith(OURS):
+                names |= {os.path.basename(place), name}
+        return names
 
     def _cards(self) -> None:
         if self._uevents.read():
@@ -204,13 +241,21 @@ class Reconciler:
         outcome: Json | HotplugError
         try:
             persistence.same_card(self._system, part.entry)
-            outcome = self._converge({"version": 1, **part.document})
+            outcome = self._converge({"version": 1, **part.document}, agreed=lambda: self._still(part))
         except HotplugError as error:
             outcome = error
         except Exception as exc:
             outcome = internal(exc)
         self._done.put((part, outcome))
         self._rouse()
+
+    def _still(self, part: Part) -> None:
+        """A task that had the locks before us may have changed what is to persist: its word counts then."""
+        if not any(one[:2] == (part.kind, part.name) and one.entry == part.entry for one in self._pieces()):
+            raise HotplugError(_OUTDATED, f"{part.name} is not to be so any more", way_out="It is read again.")
+
+    def _pieces(self) -> list[persistence.Piece]:
+        return persistence.pieces(persistence.read(self._system))
 
     def _drain(self) -> None:
         try:
@@ -221,7 +266,9 @@ class Reconciler:
             part, outcome = self._done.get()
             part.working = False
             before = (part.state, part.reason)
-            if isinstance(outcome, HotplugError):
+            if isinstance(outcome, HotplugError) and outcome.reason == _OUTDATED:
+                self._reload = True
+            elif isinstance(outcome, HotplugError):
                 self._failed(part, outcome)
             else:
                 self._held(part, outcome)
@@ -236,12 +283,19 @@ class Reconciler:
         if result["changed"]:
             part.acted = time.time()
             self._say_acts(part, result)
+            self._may_go_on(part)
         part.reason = part.message = ""
         part.state = "holds" if runs else "waiting"
         if runs:
             part.tries, part.due = 0, None
         elif time.monotonic() < part.alive_until:
             self._later(part)
+
+    def _may_go_on(self, part: Part) -> None:
+        """What applications lacked may be there now."""
+        for one in self._parts if part.kind != "app" else ():
+            if one.kind == "app" and one.state == "failed":
+                one.wake(time.monotonic())
 
     def _failed(self, part: Part, error: HotplugError) -> None:
         hopeless = exit_code(error) == BAD_INPUT
@@ -284,7 +338,7 @@ def serve() -> int:
     from . import status
     from .engine import converge
 
-    reconciler = Reconciler(converge, told=status.write)
+    reconciler = Reconciler(converge, told=status.write, acted=status.acted())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: reconciler.stop())
     signal.signal(signal.SIGHUP, lambda *_: reconciler.reload())
@@ -293,5 +347,5 @@ def serve() -> int:
         reconciler.run()
     finally:
         reconciler.close()
-        status.remove()
+        status.ended()
     return 0

@@ -23,25 +23,37 @@ _FILE = "reconciler.json"
 
 def write(rows: t.Sequence[Json]) -> None:
     """What the reconciler knows of its parts, for status(); in the directory that goes with the boot."""
-    system = System()
+    _write({"pid": os.getpid(), "parts": rows})
+
+
+def ended() -> None:
+    """No reconciler runs any more. What it did, and when, stays known."""
+    _write({"pid": 0, "parts": _read(System()).get("parts", [])})
+
+
+def acted() -> dict[tuple[str, str], float]:
+    """When a reconciler before last did something about a part, by its kind and name."""
+    try:
+        return {(str(row["kind"]), str(row["name"])): float(row["acted"]) for row in _read(System()).get("parts", ())}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _write(kept: Json) -> None:
     with contextlib.suppress(HotplugError):
-        files.replace(system, f"{home.place()}/{_FILE}", json.dumps({"pid": os.getpid(), "parts": rows}).encode())
-
-
-def remove() -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(f"{home.place()}/{_FILE}")
+        files.replace(System(), f"{home.place()}/{_FILE}", json.dumps(kept).encode())
 
 
 def status(converge: t.Callable[..., Json], *, system: System | None = None) -> Json:
     """What of the boot document holds now, what does not and why, and what the reconciler last did about it.
 
     Returns ``running`` (whether there is a reconciler), ``holds`` (whether all does) and ``parts``: for each ``kind``,
-    ``name``, ``state``, ``holds``, ``todo`` (what is to be done), ``reason`` and ``message`` (why it cannot be told),
+    ``name``, ``state``, ``holds``, ``todo`` (what is to be done), ``reason`` and ``message`` (why it is not so),
     ``acted`` (seconds since the epoch, 0 for never) and ``tries``.
     """
     system = system or System()
-    kept = _kept(system)
+    kept = _read(system)
+    running = _runs(kept, system)
     known = {(row["kind"], row["name"]): row for row in kept.get("parts", ())}
     rows = []
     for part in parts(persistence.read(system)):
@@ -56,16 +68,24 @@ def status(converge: t.Callable[..., Json], *, system: System | None = None) -> 
                 row["state"] = "waiting"
             row["todo"] = [*result.get("host", {}).get("actions", ())]
             row["todo"] += [act for app in result["apps"] for act in app["actions"]]
+            if running and row["state"] == "differs" and last.get("state") == "failed":
+                row.update(reason=last["reason"], message=last["message"])
         except HotplugError as error:
             row.update(holds=False, state="failed", reason=error.reason, message=str(error))
         rows.append({**row, "acted": last.get("acted", 0.0), "tries": last.get("tries", 0)})
-    return {"running": bool(kept), "holds": all(row["holds"] for row in rows), "parts": rows}
+    return {"running": running, "holds": all(row["holds"] for row in rows), "parts": rows}
 
 
-def _kept(system: System) -> Json:
-    """What the reconciler wrote; empty where none runs."""
+def _read(system: System) -> Json:
     try:
         kept = json.loads(system.read(f"{home.place()}/{_FILE}"))
-        return t.cast(Json, kept) if system.process(int(kept["pid"])) else {}
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _runs(kept: Json, system: System) -> bool:
+    try:
+        return bool(kept) and bool(kept["pid"]) and system.process(int(kept["pid"])) is not None
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -42,6 +42,7 @@ class Bed:
         self.rows: list[dict[str, t.Any]] = []
         self.log: list[tuple[str, dict[str, str]]] = []
         monkeypatch.setattr(_journald, "entry", self._entry)
+        self.before: t.Callable[[], None] = lambda: None
         self._thread: threading.Thread | None = None
 
     def _entry(self, message: str, _priority: int = _journald.INFO, **fields: str) -> None:
@@ -53,7 +54,9 @@ class Bed:
         fresh.write_text(json.dumps({"version": 1, **document}))
         fresh.rename(path)
 
-    def converge(self, document: dict[str, t.Any], *, check: bool = False) -> dict[str, t.Any]:
+    def converge(self, document: dict[str, t.Any], *, agreed: t.Callable[[], None]) -> dict[str, t.Any]:
+        self.before()
+        agreed()
         self.asked.append(document)
         key = next(name for name in document if name != "version")
         answer = self.answers.get(key)
@@ -63,8 +66,8 @@ class Bed:
             raise answer
         return answer or {"changed": False, "apps": [{"actions": []}] if key == "apps" else []}
 
-    def start(self) -> None:
-        self.reconciler = reconciler.Reconciler(self.converge, told=self._told, system=System(str(self.root)))
+    def start(self, **more: t.Any) -> None:
+        self.reconciler = reconciler.Reconciler(self.converge, told=self._told, system=System(str(self.root)), **more)
         self._thread = threading.Thread(target=self.reconciler.run)
         self._thread.start()
 
@@ -83,6 +86,9 @@ class Bed:
         place.mkdir(parents=True, exist_ok=True)
         (place / "dpdk_telemetry.v2").unlink(missing_ok=True)
         (place / "dpdk_telemetry.v2").touch()
+
+    def idle(self) -> bool:
+        return self.reconciler._pause() is None and not any(one.working for one in self.reconciler._parts)
 
     def stop(self) -> None:
         if self._thread:
@@ -192,6 +198,114 @@ def test_a_document_that_is_none_changes_nothing(bed: Bed) -> None:
     assert bed.log[0][1]["reason"] == "bad_file" and bed.state("web") == "holds"
 
 
+def test_what_asks_an_application_does_not_wake_us(bed: Bed) -> None:
+    """The socket to which it answers is beside its own: a part that fails would be tried for ever, at once."""
+    bed.write(apps=[APP])
+    bed.application("web")
+    bed.answers["apps"] = HotplugError("bad_devargs", "no")
+    asked = bed.root / "run/dpdk/web/hotplug_1_2"
+    bed.before = lambda: (asked.touch(), asked.unlink())[1]
+    bed.start()
+    wait(lambda: bed.state("web") == "failed")
+    before = bed.times("apps")
+    asked.touch()
+    asked.unlink()
+    (bed.root / "run/dpdk/seen").mkdir()
+    wait(lambda: bed.root.joinpath("run/dpdk/seen").as_posix() in bed.reconciler._directories._paths.values())
+    assert bed.idle() and bed.times("apps") == before
+    bed.application("web")
+    wait(lambda: bed.times("apps") > before)
+
+
+def test_what_we_keep_ourselves_does_not_wake_an_application_of_that_name(bed: Bed) -> None:
+    bed.write(apps=[{**APP, "app": "dpdk-hotplug"}])
+    bed.start()
+    wait(lambda: bed.state("dpdk-hotplug") == "holds" and bed.idle())
+    (bed.root / "run/dpdk-hotplug").mkdir()
+    wait(lambda: bed.times("apps") > 1 and bed.idle())
+    before = bed.times("apps")
+    (bed.root / "run/dpdk-hotplug/reconciler.json").touch()
+    (bed.root / "run/seen").mkdir()
+    wait(lambda: bed.root.joinpath("run/seen").as_posix() in bed.reconciler._directories._paths.values())
+    assert bed.idle() and bed.times("apps") == before
+
+
+def test_a_task_that_had_the_locks_before_has_the_last_word(bed: Bed) -> None:
+    """It has taken the application out of what is to persist while we waited for it."""
+    bed.write(apps=[APP])
+    fresh = {**APP, "ports": [{"device": "net_null2"}]}
+
+    def task() -> None:
+        bed.before = lambda: None
+        bed.write(apps=[fresh])
+
+    bed.before = task
+    bed.start()
+    wait(lambda: bed.state("web") == "holds" and bed.idle())
+    assert [one["apps"][0]["ports"] for one in bed.asked if "apps" in one] == [fresh["ports"]] * len(bed.asked)
+    assert bed.log == [], "what becomes of it is read again; nothing has failed"
+
+
+def test_the_document_is_found_again_when_its_directory_went_meanwhile(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    bed.start()
+    wait(lambda: bed.state("web") == "holds")
+    place = bed.root / "etc/dpdk-hotplug"
+    (place / "host.json").unlink()
+    place.rmdir()
+    wait(lambda: bed.rows == [] and bed.idle())
+    for _time in range(3):
+        place.mkdir()
+        bed.write(devices=[CARD])
+        wait(lambda: bed.state("0000:01:00.0") == "holds")
+        (place / "host.json").unlink()
+        place.rmdir()
+        wait(lambda: bed.rows == [])
+
+
+def test_where_the_kernel_lost_events_everything_is_looked_at(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    bed.write(devices=[CARD], apps=[APP])
+    bed.start()
+    wait(lambda: bed.state("web") == "holds" and bed.idle())
+    read, lost = bed.reconciler._directories.read, [[("", "")]]
+    monkeypatch.setattr(bed.reconciler._directories, "read", lambda: read() + (lost.pop() if lost else []))
+    bed.reconciler._rouse()
+    wait(lambda: bed.times("devices") > 1 and bed.times("apps") > 1)
+
+
+@pytest.mark.parametrize("entry", [{"app": "grout", "ports": []}, {"app": "router", "adapter": "grout", "ports": []}])
+def test_grout_shows_by_its_socket(bed: Bed, entry: dict[str, t.Any]) -> None:
+    bed.write(apps=[entry, {"app": "web", "ports": []}])
+    bed.start()
+    wait(lambda: bed.state(entry["app"]) == "holds" and bed.state("web") == "holds" and bed.idle())
+    before = len(bed.asked)
+    (bed.root / "run/grout.sock").touch()
+    wait(lambda: len(bed.asked) > before)
+    assert {one["apps"][0]["app"] for one in bed.asked[before:]} == {entry["app"]}
+
+
+def test_applications_go_on_when_a_device_came_to_be(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciler, "_MOST_TRIES", 0)
+    bed.write(devices=[CARD], apps=[APP])
+    bed.answers["devices"] = HotplugError("in_use", "it is in use")
+    bed.answers["apps"] = HotplugError("no_such_device", "it has no driver")
+    bed.start()
+    wait(lambda: bed.state("web") == "failed" and bed.state("0000:01:00.0") == "failed" and bed.idle())
+    before = bed.times("apps")
+    bed.answers["devices"] = [{"changed": True, "host": {"actions": [{"action": "bind", "device": "x"}]}, "apps": []}]
+    bed.answers["apps"] = None
+    bed.reconciler._parts[0].wake(time.monotonic())
+    bed.reconciler._rouse()
+    wait(lambda: bed.state("web") == "holds" and bed.times("apps") > before)
+
+
+def test_when_it_last_acted_outlives_a_reconciler(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    bed.start(acted={("app", "web"): 1234.5, ("app", "gone"): 1.0})
+    wait(lambda: bed.state("web") == "holds")
+    assert bed.rows[0]["acted"] == 1234.5
+
+
 def test_a_card_that_comes_wakes_devices_and_applications(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     bed.write(devices=[CARD], apps=[APP])
     bed.start()
@@ -280,5 +394,26 @@ def test_status_has_what_the_reconciler_knows(kept: System, monkeypatch: pytest.
     found = status.status(converge, system=kept)
     assert found["running"] and found["holds"]
     assert (found["parts"][0]["acted"], found["parts"][0]["tries"]) == (1234.5, 3)
-    status.remove()
-    assert not status.status(converge, system=kept)["running"]
+    status.ended()
+    found = status.status(converge, system=kept)
+    assert not found["running"] and found["parts"][0]["acted"] == 1234.5
+    assert status.acted() == {("app", "web"): 1234.5}
+
+
+def test_status_tells_why_the_reconciler_could_not_do_it(kept: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persistence, "read", lambda _system: {"apps": [APP]})
+    part = reconciler.parts({"apps": [APP]})[0]
+    part.state, part.reason, part.message = "failed", "bad_devargs", "the driver refuses"
+    status.write([part.row()])
+    attach = {"changed": True, "apps": [{"actions": [{"action": "attach", "devargs": "net_null1"}]}]}
+    (row,) = status.status(lambda _desired, *, check: attach, system=kept)["parts"]
+    assert (row["state"], row["reason"], row["message"]) == ("differs", "bad_devargs", "the driver refuses")
+    status.ended()
+    (row,) = status.status(lambda _desired, *, check: attach, system=kept)["parts"]
+    assert not row["message"], "what one that has ended could not do is not why"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"pid": "x", "parts": [{}]}', '{"pid": 1, "parts": null}'])
+def test_what_is_kept_may_be_damaged(kept: System, text: str) -> None:
+    (Path(home.place()) / "reconciler.json").write_text(text)
+    assert isinstance(status.acted(), dict)
