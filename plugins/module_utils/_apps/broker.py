@@ -24,10 +24,11 @@ import time
 import tty
 import typing as t
 
+from .. import _journald
 from .._errors import HotplugError
 from .._state.home import directory_of
 from .._system import Directory
-from .console import END, IF_LOST, MAX_LINE, OUTPUT, TURN, eal_runtime_dir
+from .console import END, IF_LOST, MAX_LINE, OUTPUT, PROMPT, TURN, eal_runtime_dir
 from .discovery import check_prefix
 from .reach_testpmd import CONSOLE
 
@@ -58,7 +59,7 @@ def serve(prefix: str, command: t.Sequence[str], *, runtime_dir: str = "") -> in
 
     ``prefix``: the file prefix of the DPDK application that it is. ``runtime_dir``: the directory above the
     application's own (its last name is ``dpdk``), by default what EAL takes. The program is ended (SIGTERM) when this
-    process dies in whatever way.
+    process dies in whatever way. A service of systemd (Type=notify) is ready with the program's first prompt.
     """
     check_prefix(prefix)
     _check_command(prefix, command)
@@ -225,6 +226,22 @@ class _Clean:
         return _CONTROL.sub(b"", data[: len(data) - len(self._held)])
 
 
+class _FirstPrompt:
+    """Tells systemd that the service is ready. testpmd serves telemetry, and takes commands, from its first prompt."""
+
+    def __init__(self) -> None:
+        self._tail: bytes | None = b""
+
+    def feed(self, text: bytes) -> None:
+        if self._tail is None:
+            return
+        seen = self._tail + text
+        self._tail = seen[-len(PROMPT) :]
+        if PROMPT.encode() in seen:
+            self._tail = None
+            _journald.notify("READY=1")
+
+
 class _Outlet:
     """Our own stdout: a file, a pipe, a terminal or journald's socket. What it does not take in time is dropped."""
 
@@ -321,6 +338,7 @@ class _Broker:
         self._clients: list[_Client] = []
         self._input = bytearray()
         self._clean = _Clean()
+        self._prompt = _FirstPrompt()
         self._stdout = _Outlet(1)
         self._master, slave = pty.openpty()
         os.set_blocking(self._master, False)
@@ -396,6 +414,7 @@ class _Broker:
             return False
         text = self._clean.feed(data)
         self._stdout.put(text)
+        self._prompt.feed(text)
         if self._clients and text:
             self._clients[0].put(OUTPUT, text)
         return True
@@ -490,6 +509,7 @@ class _Broker:
 
 def _start(command: t.Sequence[str], environ: t.Mapping[str, str], slave: int) -> subprocess.Popen[bytes]:
     """The program, with the pty as its controlling terminal, and tied to our own life."""
+    environ = {name: one for name, one in environ.items() if name != "NOTIFY_SOCKET"}  # it is ours
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
@@ -508,7 +528,7 @@ def _start(command: t.Sequence[str], environ: t.Mapping[str, str], slave: int) -
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=dict(environ),
+            env=environ,
             start_new_session=True,
             preexec_fn=prepare,
         )

@@ -35,7 +35,7 @@ MAX_LINE = 510
 _MAX_OUTPUT = 1 << 20
 # struct ucred of socket(7), SO_PEERCRED: pid, uid, gid.
 _UCRED = struct.Struct("=iII")
-_PROMPT = "testpmd> "
+PROMPT = "testpmd> "
 # Seconds without output after which what was piped in is taken for answered.
 _QUIET = 1.0
 # Seconds for handing a packet to the broker itself.
@@ -310,7 +310,7 @@ def _answer(command: str, text: str) -> str:
     if echo >= 0:
         text = text[echo + len(command) + 1 :]
     text = re.sub(r"(?:testpmd> )?#dpdk-hotplug-[0-9a-f-]+\n", "", text)
-    return text.removesuffix(_PROMPT)
+    return text.removesuffix(PROMPT)
 
 
 def serve(prefix: str, command: t.Sequence[str], *, runtime_dir: str = "") -> int:

@@ -146,9 +146,9 @@ class Primary:
     def _bind(self, connection: socket.socket, ours: str) -> None:
         # The primary answers to the very text of this address, so that it has to hold in its view of the file system.
         path = f"{self._directory.path}/{ours}"
-        user = os.geteuid()
-        if user == 0 != self._uid:
-            os.seteuid(self._uid)
+        other = os.geteuid() == 0 != self._uid
+        if other:
+            _create_as(self._uid)
         try:
             connection.bind(path)
         except OSError as exc:
@@ -158,8 +158,8 @@ class Primary:
                 way_out="Run as the application's user or as root; the path may have 107 characters at most.",
             ) from exc
         finally:
-            if os.geteuid() != user:
-                os.seteuid(user)
+            if other:
+                _create_as(0)
 
     def _unlink(self, ours: str) -> None:
         try:
@@ -221,6 +221,20 @@ class Primary:
             f"the application ended while it was asked (pid {self._pid})",
             way_out="Start it again and repeat: what is attached already is left alone.",
         )
+
+
+def _create_as(uid: int) -> None:
+    """Whose files this thread creates from now on, with no more rights than that user's; seteuid() is for all threads.
+
+    Source: setfsuid(2), which has no other way to tell whether it succeeded.
+    """
+    import ctypes
+
+    setfsuid = ctypes.CDLL(None).setfsuid
+    setfsuid.argtypes, setfsuid.restype = [ctypes.c_uint32], ctypes.c_uint32
+    setfsuid(uid)
+    if setfsuid(uid) != uid:
+        raise HotplugError("no_reply_socket", f"files cannot be made as user {uid}", way_out="It takes CAP_SETUID.")
 
 
 def _pidfd(pid: int) -> list[int]:

@@ -142,6 +142,27 @@ def test_output_is_clean_and_on_stdout(start: t.Callable[..., Broker]) -> None:
     assert b"\r" not in log
 
 
+def test_a_service_is_ready_with_the_first_prompt(
+    start: t.Callable[..., Broker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(str(tmp_path / "notify"))
+    heard.settimeout(10)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    shows = "import os, time; print('x', os.environ.get('NOTIFY_SOCKET'), flush=True)\n"
+    app = start([sys.executable, "-c", shows + "input(); print('test', end='', flush=True)\nprint('pmd> '); input()"])
+    _until(lambda: b"x None" in app.log.read_bytes())
+    heard.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        heard.recv(64)
+    heard.settimeout(10)
+    with contextlib.closing(app.raw()) as link:
+        link.recv(64)
+        link.send(b"go")
+        assert heard.recv(64) == b"READY=1"
+    heard.close()
+
+
 def test_socket_and_directory_are_ours_alone(start: t.Callable[..., Broker], tmp_path: Path) -> None:
     app = start()
     place = tmp_path / "home" / "app"
