@@ -22,6 +22,7 @@ _EVENT = struct.Struct("=iIII")
 _UEVENT = 15
 _KERNEL_GROUP = 1
 _MAX_UEVENT = 1 << 16
+_SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 
 
 class Directories:
@@ -76,6 +77,7 @@ class Uevents:
     def __init__(self) -> None:
         kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         self._socket = socket.socket(socket.AF_NETLINK, kind, _UEVENT)
+        _only_comings(self._socket)
         self._socket.bind((0, _KERNEL_GROUP))
         self.fd = self._socket.fileno()
 
@@ -95,6 +97,20 @@ class Uevents:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _only_comings(link: socket.socket) -> None:
+    """Have the kernel wake us for what comes alone (add@/devices/pci...), and not for what is of software (virtual)."""
+    comes, virtual = (int.from_bytes(word, "big") for word in (b"add@", b"virt"))
+    take, drop = (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)  # BPF_RET
+    # BPF_LD of four bytes at an offset, then BPF_JMP by as many steps where they are these, and where they are not.
+    program = [
+        *((0x20, 0, 0, 0), (0x15, 0, 3, comes)),
+        *((0x20, 0, 0, len("add@/devices/")), (0x15, 1, 0, virtual)),
+        *(take, drop),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
+    link.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(code)))
 
 
 def _arrived(data: bytes) -> t.Iterator[str]:

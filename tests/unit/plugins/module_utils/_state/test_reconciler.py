@@ -204,12 +204,16 @@ def test_what_asks_an_application_does_not_wake_us(bed: Bed) -> None:
     bed.application("web")
     bed.answers["apps"] = HotplugError("bad_devargs", "no")
     asked = bed.root / "run/dpdk/web/hotplug_1_2"
-    bed.before = lambda: (asked.touch(), asked.unlink())[1]
+
+    def ask() -> None:
+        asked.touch()
+        asked.unlink()
+
+    bed.before = ask
     bed.start()
     wait(lambda: bed.state("web") == "failed")
     before = bed.times("apps")
-    asked.touch()
-    asked.unlink()
+    ask()
     (bed.root / "run/dpdk/seen").mkdir()
     wait(lambda: bed.root.joinpath("run/dpdk/seen").as_posix() in bed.reconciler._directories._paths.values())
     assert bed.idle() and bed.times("apps") == before
