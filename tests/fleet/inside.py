@@ -179,6 +179,8 @@ def restore(before: dict[str, Any]) -> dict[str, Any]:
 
 
 def _no_programs(_before: dict[str, Any]) -> None:
+    # A service would start again what is killed.
+    subprocess.run(["systemctl", "stop", "dpdk-*.service"], check=False, capture_output=True)
     for pid, _name in _programs():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -43,7 +43,7 @@ class Part:
     def __init__(self, piece: persistence.Piece) -> None:
         self.kind, self.name, self.document, self.entry = piece
         self.state = "new"  # new, holds, failed, waiting (its application does not run)
-        self.reason = self.message = ""
+        self.reason = self.message = self.said = ""  # said: the reason that the journal has
         self.since = self.acted = 0.0  # seconds since the epoch
         self.tries = 0
         self.due: float | None = 0.0  # by the monotonic clock; None: when something happens
@@ -284,7 +284,7 @@ class Reconciler:
             part.acted = time.time()
             self._say_acts(part, result)
             self._may_go_on(part)
-        part.reason = part.message = ""
+        part.reason = part.message = part.said = ""
         part.state = "holds" if runs else "waiting"
         if runs:
             part.tries, part.due = 0, None
@@ -299,12 +299,13 @@ class Reconciler:
 
     def _failed(self, part: Part, error: HotplugError) -> None:
         hopeless = exit_code(error) == BAD_INPUT
-        news = (part.state, part.reason) != ("failed", error.reason)
         part.state, part.reason, part.message = "failed", error.reason, str(error)
         if not hopeless:
             self._later(part)
-        starting = part.kind == "app" and time.monotonic() < part.alive_until and part.due is not None
-        if part.due is None or (news and not starting):
+        # What an application lacks while it starts passes by itself.
+        starting = part.kind == "app" and time.monotonic() < part.alive_until
+        if part.due is None or (part.said != error.reason and not starting):
+            part.said = error.reason
             what = "" if part.due is not None else " (not tried again until something changes)"
             _journald.entry(
                 f"{part.name}: {error}{what}", _journald.ERROR, part=part.name, kind=part.kind, reason=error.reason

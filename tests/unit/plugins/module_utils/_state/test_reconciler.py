@@ -158,6 +158,20 @@ def test_one_that_is_still_starting_is_tried_again_soon(bed: Bed) -> None:
     assert bed.times("apps") == 4 and bed.log == [], "what passes by itself is not told"
 
 
+def test_what_an_application_lacks_is_told_once_when_it_can_no_more_be_starting(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "_STARTING", 0.2)
+    bed.write(apps=[APP])
+    bed.answers["apps"] = HotplugError("no_memory", "there is none left")
+    bed.start()
+    wait(lambda: bool(bed.log))
+    assert bed.times("apps") > 1
+    tries = bed.times("apps")
+    wait(lambda: bed.times("apps") > tries)
+    assert [fields["reason"] for _message, fields in bed.log] == ["no_memory"]
+
+
 def test_failures_are_tried_less_and_less_often_and_then_no_more(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "_FIRST_PAUSE", 0.0001)
     monkeypatch.setattr(reconciler, "_LAST_PAUSE", 0.001)
