@@ -90,7 +90,7 @@ printf '%s\\0' "$@" > /run/words
 exec /usr/bin/dpdk-testpmd --file-prefix=odd --no-huge -m 160 -l 0,1 --allow=0000:ff:00.0 -- -i --total-num-mbufs=2048
 """
 WORDS = ["a b", 'quo"ted', "it's", "back\\slash\\n", "100%n", "$HOME", "${PATH}", ";", "", "*", "~", "#", "\u00e4"]
-REFUSED = {
+REFUSED: dict[str, dict[str, Any]] = {
     "a path": {"testpmd_app": "../web"},
     "two lines": {"testpmd_app": "web\n"},
     "an option": {"testpmd_app": "-web"},
