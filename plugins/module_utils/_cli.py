@@ -76,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_devices(commands)
     _add_attach(commands)
     _add_detach(commands)
+    _add_evacuate(commands)
+    _add_restore(commands)
     _add_converge(commands)
     _add_boot(commands)
     _add_status(commands)
@@ -233,6 +235,58 @@ def _add_detach(commands: t.Any) -> None:
     parser.add_argument("devices", metavar="DEVICE|PORT_ID", nargs="+", help="PCI address, virtual device, or port id")
     _add_change(parser)
     parser.set_defaults(state="absent", started=None, recreate=False, exclusive=False)
+
+
+def _add_evacuate(commands: t.Any) -> None:
+    parser = _command(
+        commands,
+        "evacuate",
+        _evacuate,
+        "take what was attached to running applications away, and remember it for 'restore'",
+        "",
+        " --app web --check --diff",
+        " --device 0000:01:00.0",
+    )
+    _add_evacuation(parser)
+    parser.add_argument("--force", action="store_true", default=None, help="go past a started or owned port")
+    parser.set_defaults(present=True, replaced=[], forget=False)
+
+
+def _add_restore(commands: t.Any) -> None:
+    parser = _command(
+        commands,
+        "restore",
+        _evacuate,
+        "bring back what 'evacuate' took away",
+        "",
+        " --app web --check --diff",
+        " --replaced 0000:01:00.0=0000:05:00.0",
+        " --device net_tap0 --forget",
+    )
+    _add_evacuation(parser)
+    parser.add_argument(
+        "--replaced",
+        metavar="OLD=NEW",
+        action="append",
+        default=[],
+        help="attach the device NEW in the place of OLD; may be given again",
+    )
+    parser.add_argument("--forget", action="store_true", help="do not bring it back, only forget it")
+    parser.set_defaults(present=False, force=None)
+
+
+def _add_evacuation(parser: t.Any) -> None:
+    parser.add_argument(
+        "--app", metavar="APP", dest="apps", action="append", help="file prefix; may be given again (default: all)"
+    )
+    parser.add_argument(
+        "--device", metavar="DEVICE", dest="devices", action="append", help="only this one; may be given again"
+    )
+    _add_runtime_dir(parser)
+    parser.add_argument("--adapter", choices=ADAPTERS, help="how to reach the applications (default: what is possible)")
+    parser.add_argument("--channel", choices=CHANNELS, help="of the adapter multiprocess (default: what is possible)")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="seconds to wait for another run (default: 30)")
+    _add_check(parser)
 
 
 def _add_converge(commands: t.Any) -> None:
@@ -465,6 +519,37 @@ def _converge(given: argparse.Namespace) -> int:
     return _apply(read_document(given.file), given)
 
 
+def _evacuate(given: argparse.Namespace) -> int:
+    from ._state.evacuation import run
+
+    said = {name: getattr(given, name) for name in ("runtime_dir", "adapter", "channel", "force")}
+    said = {name: value for name, value in said.items() if value is not None}
+    if said and not given.apps:
+        raise HotplugError("usage", f"--{'/'.join(said)} needs --app", way_out="Say which application it is about.")
+    result = run(
+        given.apps and [{"app": one, **said} for one in given.apps],
+        devices=given.devices,
+        present=given.present,
+        replaced=dict(map(_replacement, given.replaced)),
+        forget=given.forget,
+        timeout=given.timeout,
+        check=given.check,
+        progress=None if given.json else _progress(),
+    )
+    _warn(result)
+    if given.json:
+        return _print_json(result)
+    from ._host_text import memory_text
+
+    lines = result_text(result, check=given.check, diff=given.diff) if result["apps"] else []
+    return _print([*lines, *memory_text(result, check=given.check)] or ["nothing to do"])
+
+
+def _replacement(text: str) -> tuple[str, str]:
+    old, _equals, new = text.partition("=")
+    return old, new
+
+
 def _boot(_given: argparse.Namespace) -> int:
     from ._host.boot import boot
     from ._state.engine import converge
@@ -496,11 +581,15 @@ def _apply(desired: t.Any, given: argparse.Namespace) -> int:
     from ._state.engine import converge
 
     result = converge(desired, check=given.check, progress=None if given.json else _progress())
-    for warning in result["warnings"]:
-        _complain(paragraph(f"{_PROGRAM}: warning: {warning}", width()))
+    _warn(result)
     if given.json:
         return _print_json(result)
     return _print(result_text(result, check=given.check, diff=given.diff))
+
+
+def _warn(result: Json) -> None:
+    for warning in result["warnings"]:
+        _complain(paragraph(f"{_PROGRAM}: warning: {warning}", width()))
 
 
 def _progress() -> t.Callable[[str], None] | None:
@@ -510,7 +599,14 @@ def _progress() -> t.Callable[[str], None] | None:
     return lambda text: _complain([f"... {text}"])
 
 
-_DID = {"attach": "attached", "detach": "detached", "start": "started", "stop": "stopped", "drain": "drained"}
+_DID = {
+    "attach": "attached",
+    "detach": "detached",
+    "start": "started",
+    "stop": "stopped",
+    "drain": "drained",
+    "undrain": "undrained",
+}
 
 
 def result_text(result: Json, *, check: bool, diff: bool) -> list[str]:

@@ -47,7 +47,8 @@ def host(params: Params, *, check: bool) -> dict[str, t.Any]:
     from ._state.engine import converge
 
     document = _given({name: params[name] for name in _HOST})
-    result = converge(_persisting(document, params["persistent"]), check=check)
+    leave = params["leave_evacuated"]
+    result = converge(_persisting(document, params["persistent"]), check=check, leave_evacuated=leave)
     own = result.pop("host", None) or {"diff": {"before": {}, "after": {}}, "reboot_required": False}
     diffs = [own.pop("diff"), *(one.pop("diff") for one in result["apps"])]
     whole = {"before": diffs[0]["before"], "after": diffs[0]["after"]}

@@ -92,6 +92,23 @@ def status_text(status: Json, columns: int) -> list[str]:
     return lines
 
 
+def memory_text(result: Json, *, check: bool) -> list[str]:
+    """What of the devices that are away was remembered and forgotten, a line each."""
+    before, after = result["memory"]["before"], result["memory"]["after"]
+    lines = []
+    for verb, one, other in (("remember", after, before), ("forget", before, after)):
+        said = f"would {verb}" if check else {"remember": "remembered", "forget": "forgot"}[verb]
+        for app, devices in one.items():
+            fresh = {name: state for name, state in devices.items() if other.get(app, {}).get(name) is None}
+            lines += [printable(f"{app}: {said} {_away_text(name, state)}") for name, state in fresh.items()]
+    persisted = [act for act in result["actions"] if act["action"] == "persist"]
+    return lines + [f"host: {_act_text(act, check)}" for act in persisted]
+
+
+def _away_text(name: str, state: Json) -> str:
+    return f"{name}{',' if state['args'] else ''}{state['args']}{' (started)' if state['started'] else ''}"
+
+
 def _target(act: Json) -> str:
     return str(act.get("devargs") or act.get("device") or act.get("path") or act.get("target") or "")
 

@@ -68,6 +68,12 @@ options:
       - Without it, what is kept stays as it is.
     type: str
     choices: [always, never, installed]
+  leave_evacuated:
+    description:
+      - Leave away what M(dpdk.hotplug.dpdk_evacuation) has taken away, with a warning. Without it a task that would
+        attach it is refused, with the reason V(evacuated).
+    type: bool
+    default: false
   detail:
     description:
       - V(all) returns everything that the task names. V(changed) returns what was changed, and C(counts) of the rest,
@@ -84,6 +90,7 @@ seealso:
   - module: dpdk.hotplug.dpdk_sriov
   - module: dpdk.hotplug.dpdk_hugepages
   - module: dpdk.hotplug.dpdk_port
+  - module: dpdk.hotplug.dpdk_evacuation
 author:
   - The dpdk.hotplug developers (@dpdk-hotplug)
 """
@@ -116,6 +123,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+evacuated:
+  description: What was left away, as RV(dpdk.hotplug.dpdk_evacuation#module:evacuated).
+  returned: with O(leave_evacuated=true), when something was
+  type: list
+  elements: dict
 devices:
   description: The devices that the task names, as they are after it.
   returned: success
@@ -259,6 +271,7 @@ _OPTIONS = {
     "apps": {"type": "list", "elements": "dict"},
     "allow_active": {"type": "list", "elements": "str", "default": []},
     "persistent": {"type": "str", "choices": ["always", "never", "installed"]},
+    "leave_evacuated": {"type": "bool", "default": False},
     "detail": {"type": "str", "choices": ["all", "changed"], "default": "all"},
     "timeout": {"type": "float", "default": 30},
 }

@@ -67,6 +67,11 @@ boot:
   description: What is applied at boot; null where nothing is.
   returned: success
   type: dict
+evacuated:
+  description: What was taken from applications for a time, as RV(dpdk.hotplug.dpdk_evacuation#module:evacuated).
+  returned: success
+  type: list
+  elements: dict
 error:
   description: What went wrong, where, and the way out.
   returned: failure

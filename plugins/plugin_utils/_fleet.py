@@ -76,7 +76,7 @@ def host(name: str, variables: Json) -> dict[str, t.Any]:
         "state": "drift" if items else "unmanaged" if check is None else "sync",
         "message": "",
         "drift": [one._asdict() for one in items],
-        "notes": notes,
+        "notes": [*notes, *_away(info.get("evacuated") or (), notes)],
         "iommu": info["iommu"],
         "iommu_hint": info["iommu_hint"],
         "drivers": info.get("drivers") or [],
@@ -85,6 +85,14 @@ def host(name: str, variables: Json) -> dict[str, t.Any]:
         "hugepages": info["hugepages"],
         "apps": [{key: value for key, value in app.items() if key not in _LEFT_OUT} for app in info["apps"]],
     }
+
+
+def _away(evacuated: t.Iterable[Json], notes: t.Sequence[str]) -> t.Iterator[str]:
+    """What is away for a time is no drift; what the document asks for is among the warnings of the check already."""
+    for one in evacuated:
+        text = f"device '{one['device']}' is evacuated from application '{one['app']}'"
+        if not any(text in note for note in notes):
+            yield f"{text} since {one['since']}"
 
 
 def _lost(info: Json) -> dict[str, t.Any]:

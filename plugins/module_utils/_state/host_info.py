@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from .._host.model import USERSPACE_DRIVERS
@@ -29,7 +30,7 @@ def hugepages(*, system: System | None = None) -> dict[str, t.Any]:
 
 
 def host(*, system: System | None = None) -> dict[str, t.Any]:
-    """Everything: devices, hugepages, applications with their ports, and the boot document."""
+    """Everything: devices, hugepages, applications with their ports, the boot document, and what is evacuated."""
     from .._host import persistence
     from .info import apps
 
@@ -39,5 +40,17 @@ def host(*, system: System | None = None) -> dict[str, t.Any]:
         "hugepages": hugepages(system=system),
         "apps": apps(system=system),
         "boot": persistence.read(system) or None,
+        "evacuated": _evacuated(system),
         "drivers": sorted({*USERSPACE_DRIVERS} & set(system.names("/sys/bus/pci/drivers"))),
     }
+
+
+def _evacuated(system: System) -> list[dict[str, t.Any]]:
+    """What was taken from applications for a time."""
+    from . import home
+
+    if not os.path.lexists(system.path(home.EVACUATED)):
+        return []
+    from . import evacuated
+
+    return evacuated.rows(evacuated.read(system))

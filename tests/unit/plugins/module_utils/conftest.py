@@ -11,10 +11,11 @@ import typing as t
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter, multiprocess
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter, discovery, multiprocess
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach as reachability
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Means, Reach
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, record
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host import persistence
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuation, evacuation_notes, home, record
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_adapter import SwitchingAdapter
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
@@ -54,6 +55,18 @@ def place(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
     monkeypatch.setattr(home, "place", lambda _app=None: path)
     monkeypatch.setattr(record, "place", lambda _app=None: path)
     yield path
+    shutil.rmtree(above)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch, run: str) -> t.Iterator[str]:
+    """The file that remembers, in a directory of the test's own; and no other applications than the test's."""
+    above = tempfile.mkdtemp(prefix="hp")
+    monkeypatch.setattr(home, "EVACUATED", f"{above}/dpdk-hotplug/evacuated.json")
+    monkeypatch.setattr(evacuation_notes, "_may", lambda _system: True)
+    monkeypatch.setattr(persistence, "PATH", f"{above}/etc/host.json")
+    monkeypatch.setattr(evacuation, "find", lambda system: discovery.find(system, runtime_dir=run))
+    yield f"{above}/dpdk-hotplug/evacuated.json"
     shutil.rmtree(above)
 
 

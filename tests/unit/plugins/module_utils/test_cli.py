@@ -118,6 +118,14 @@ USAGE = [
     ["detach"],
     ["detach", "net_null0", "--started"],
     ["detach", "net_null0", "--exclusive"],
+    ["evacuate", "net_null0"],
+    ["evacuate", "--device", "a b"],
+    ["evacuate", "--replaced", "net_null0=net_null1"],
+    ["evacuate", "--force"],
+    ["restore", "--adapter", "testpmd"],
+    ["restore", "--force"],
+    ["restore", "--replaced", "net_null0"],
+    ["restore", "--app", "../../x"],
     ["converge"],
     ["converge", "/nonexistent/document"],
     ["converge", "/dev/null"],
@@ -149,7 +157,9 @@ def test_bad_usage_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == "" and answer["failed"] and answer["error"]["reason"] == "usage" and answer["exit_code"] == 2
 
 
-@pytest.mark.parametrize("command", ["apps", "ports", "attach", "detach", "converge", "watch", "console"])
+@pytest.mark.parametrize(
+    "command", ["apps", "ports", "attach", "detach", "evacuate", "restore", "converge", "watch", "console"]
+)
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _cli.main([command, "--help"]) == 0
     out = capsys.readouterr().out
@@ -459,6 +469,39 @@ def test_attach_look_detach(web: tuple[FakeApp, t.Callable[..., int]], capsys: p
         "--- web before\n+++ web after\n net_null0 stopped\n-net_null1,copy=1 stopped\n-net_ring0 stopped\n"
     )
     assert app.attached == {"net_null0": ""}
+
+
+def test_evacuate_and_restore(
+    web: tuple[FakeApp, t.Callable[..., int]], kept: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, call = web
+    call("attach", "net_null1,copy=1")
+    capsys.readouterr()
+    acts = "web: would detach net_null1,copy=1 (port 1)\nweb: would remember net_null1,copy=1\n"
+    assert _cli.main(["evacuate", "--check"]) == 0
+    assert capsys.readouterr().out == acts
+    assert _cli.main(["evacuate", "--diff"]) == 0
+    assert capsys.readouterr().out == (
+        "web: detached net_null1,copy=1 (port 1)\n"
+        "--- web before\n+++ web after\n net_null0 stopped\n-net_null1,copy=1 stopped\n"
+        "web: remembered net_null1,copy=1\n"
+    )
+    assert _cli.main(["evacuate"]) == 0
+    assert capsys.readouterr().out == "nothing to do\n"
+    assert call("attach", "net_null1") == 3
+    assert "is evacuated from application 'web' since 20" in capsys.readouterr().err
+    assert call("restore", "--app", "web", "--check") == 0
+    assert capsys.readouterr().out == "web: would attach net_null1,copy=1\nweb: would forget net_null1,copy=1\n"
+    assert call("restore", "--app", "web", "--replaced", "net_null1=net_null2", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["changed"] and answer["evacuated"] == []
+    assert app.attached == {"net_null0": "", "net_null2": "copy=1"}
+    assert _cli.main(["evacuate", "--device", "net_null0"]) == 0
+    app.end()
+    capsys.readouterr()
+    assert _cli.main(["restore"]) == 5
+    assert _cli.main(["restore", "--forget"]) == 0
+    assert capsys.readouterr().out == "web: forgot net_null0\n"
 
 
 def test_json(web: tuple[FakeApp, t.Callable[..., int]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,6 +117,24 @@ def test_the_sum_counts_what_there_is() -> None:
     assert found["drift"]["drivers"] == 1
 
 
+AWAY: Json = {"app": "router", "device": "net_tap0", "since": "2026-01-31T12:00:00Z"}
+TOLD = "device 'net_tap0' is evacuated from application 'router' since 2026-01-31T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("check", "notes"),
+    [
+        pytest.param(answer(), [TOLD], id="nobody asks for it"),
+        pytest.param(
+            {**answer(), "warnings": [f"{TOLD}. Bring it back."]}, [f"{TOLD}. Bring it back."], id="asked for"
+        ),
+    ],
+)
+def test_an_evacuated_host_is_no_broken_one(check: Json, notes: list[str]) -> None:
+    row = _fleet.host("a", {_fleet.INFO: info(evacuated=[AWAY]), _fleet.CHECK: check})
+    assert (row["state"], row["drift"], row["notes"]) == ("sync", [], notes)
+
+
 def test_the_json_has_a_line_for_each_host_and_reads_back() -> None:
     document = _fleet.fleet({"a": {}, "b": {}}, ["a", "b"], title="T", generated="now", version="1")
     text = _fleet.as_json(document)

@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 import signal
-import tempfile
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import discovery
+from ansible_collections.dpdk.hotplug.plugins.module_utils import _host_modules
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host import files, persistence
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuated, evacuation, evacuation_notes, home
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuated, evacuation, host_info
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.engine import converge
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_adapter import SwitchingAdapter
@@ -30,18 +28,6 @@ Start = t.Callable[..., FakeApp]
 Switching = t.Callable[[FakeApp], FakeApp]
 Json = dict[str, t.Any]
 CARD = "0000:01:00.0"
-
-
-@pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch, run: str) -> t.Iterator[str]:
-    """The file that remembers, in a directory of the test's own; and no other applications than the test's."""
-    above = tempfile.mkdtemp(prefix="hp")
-    monkeypatch.setattr(home, "EVACUATED", f"{above}/dpdk-hotplug/evacuated.json")
-    monkeypatch.setattr(evacuation_notes, "_may", lambda _system: True)
-    monkeypatch.setattr(persistence, "PATH", f"{above}/etc/host.json")
-    monkeypatch.setattr(evacuation, "find", lambda system: discovery.find(system, runtime_dir=run))
-    yield f"{above}/dpdk-hotplug/evacuated.json"
-    shutil.rmtree(above)
 
 
 def attach(app: FakeApp, /, *devices: str, **more: t.Any) -> None:
@@ -280,6 +266,100 @@ def test_nothing_else_attaches_it(fake: Start) -> None:
     assert not again["changed"] and again["evacuated"]
     restore()
     assert not converge(document)["changed"]
+
+
+def test_modules_leave_it_away_where_they_are_asked_to(fake: Start) -> None:
+    app = fake()
+    attach(app, "net_null0")
+    evacuate()
+    names = ("hugepages", "devices", "allow_active", "persistent", "timeout")
+    given: Json = {**dict.fromkeys(names), "detail": "all", "leave_evacuated": False}
+    given["apps"] = [{"app": "web", "runtime_dir": app.runtime_dir, "ports": [{"device": "net_null0"}]}]
+    fails(lambda: _host_modules.host(given, check=True), "evacuated")
+    result = _host_modules.host({**given, "leave_evacuated": True}, check=True)
+    assert not result["changed"] and len(result["evacuated"]) == len(result["warnings"]) == 1
+
+
+def test_who_reads_the_host_sees_it(fake: Start) -> None:
+    attach(fake(), "net_null0")
+    assert host_info._evacuated(System()) == []
+    evacuate()
+    assert [row["device"] for row in host_info._evacuated(System())] == ["net_null0"]
+
+
+HOSTILE: list[tuple[str, t.Callable[[str], t.Any], str]] = [
+    ("no JSON", lambda path: Path(path).write_text("nonsense"), "bad_file"),
+    ("deep", lambda path: Path(path).write_text("[" * 100000), "bad_file"),
+    ("a list", lambda path: Path(path).write_text("[]"), "bad_file"),
+    ("another version", lambda path: Path(path).write_text('{"version": 2, "apps": []}'), "bad_file"),
+    ("no text", lambda path: Path(path).write_bytes(b"\xff\xfe"), "bad_file"),
+    ("too large", lambda path: Path(path).write_text(" " * (1 << 20) + "{}"), "foreign"),
+    ("a link", lambda path: os.symlink("/etc/passwd", path), "foreign"),
+    ("a link to nothing", lambda path: os.symlink("/nonexistent", path), "foreign"),
+    ("a directory", os.mkdir, "foreign"),
+    ("a pipe", os.mkfifo, "foreign"),
+    ("a place that all may write to", lambda path: os.chmod(os.path.dirname(path), 0o777), "foreign"),
+    ("a file that all may write to", lambda path: os.chmod(path, 0o666), "foreign"),
+    ("somebody else's", lambda path: os.chown(path, 65534, 65534), "foreign"),
+]
+CONTENT: list[t.Any] = [
+    {"app": "../web", "runtime_dir": "/run/dpdk", "devices": []},
+    {"app": "web", "runtime_dir": "run", "devices": []},
+    {"app": "web", "runtime_dir": "/run/../etc", "devices": []},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": {}},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": [], "entry": []},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": [], "more": 1},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"device": "a b", "started": True, "since": 1}]},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"device": "net_null0", "started": 1, "since": 1}]},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"device": "net_null0", "started": True, "since": -1}]},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"device": "net_null0", "started": True, "since": 1 << 60}]},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"started": True, "since": 1}]},
+    "web",
+]
+
+
+def _refuses(app: FakeApp, reason: str) -> None:
+    """All that would act on it, without a change."""
+    app.forget()
+    before = app.attached
+    for call in (evacuate, restore, lambda: restore(forget=True), lambda: attach(app, "net_null3")):
+        fails(call, reason)
+    assert app.attached == before and app.requests == []
+
+
+@pytest.mark.parametrize("what, spoil, reason", HOSTILE)
+def test_a_file_that_is_not_to_be_trusted(
+    fake: Start, kept: str, what: str, spoil: t.Callable[[str], t.Any], reason: str
+) -> None:
+    if what == "somebody else's" and os.geteuid():
+        pytest.skip("needs root to give files away")
+    app = fake()
+    attach(app, "net_null0", "net_null1")
+    evacuate(devices=["net_null0"])
+    if what.startswith(("a link", "a directory", "a pipe")):
+        os.unlink(kept)
+    spoil(kept)
+    _refuses(app, reason)
+
+
+@pytest.mark.parametrize("content", CONTENT)
+def test_content_that_we_do_not_write(fake: Start, kept: str, content: t.Any) -> None:
+    app = fake()
+    attach(app, "net_null0", "net_null1")
+    evacuate(devices=["net_null0"])
+    Path(kept).write_text(json.dumps({"version": 1, "apps": [content]}))
+    _refuses(app, "bad_file")
+
+
+def test_what_was_said_of_its_application_is_checked_as_ever(fake: Start, kept: str) -> None:
+    app = fake()
+    attach(app, "net_null0")
+    evacuate()
+    found = json.loads(Path(kept).read_text())
+    found["apps"][0]["entry"] = {"adapter": "telnet"}
+    Path(kept).write_text(json.dumps(found))
+    fails(restore, "bad_document")
+    assert app.attached == {}
 
 
 def test_exclusive_does_not_take_away_what_is_left(fake: Start) -> None:
