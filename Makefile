@@ -24,7 +24,7 @@ fleet-test:
 
 bench:
 	$(PYTHON) -u tests/tools/bootstrap.py packages demo
-	$(PYTHON) tests/tools/isolate.py $$($(PYTHON) tests/tools/bootstrap.py tools ansible-2.19 | sed -n 's/^ansible-2.19 //p')/python -u bench/bench.py
+	$$($(PYTHON) tests/tools/bootstrap.py tools ansible-2.19 | sed -n 's/^ansible-2.19 //p')/python -u bench/bench.py $(if $(ONLY),--only $(ONLY))
 
 clean:
 	rm -rf tests/output .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible dpdk-hotplug-*.tar.gz

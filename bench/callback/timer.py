@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import time
 from typing import Any
 
@@ -15,7 +16,9 @@ DOCUMENTATION = r"""
 name: timer
 type: aggregate
 short_description: Writes what each task took, for the benchmark
-description: One line of JSON a task, with its name and seconds, to the file that E(DPDK_HOTPLUG_BENCH_FILE) names.
+description:
+  - One line of JSON a task and host, with its name and seconds, to the file that E(DPDK_HOTPLUG_BENCH_FILE) names.
+  - In the end one with the most memory that the controller's main process had, in MiB.
 """
 
 
@@ -30,5 +33,11 @@ class CallbackModule(CallbackBase):
         self._name = task.get_name()
 
     def v2_runner_on_ok(self, result: Any) -> None:
+        self._write(task=self._name, host=result._host.name, seconds=time.monotonic() - self._begin)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._write(memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+    def _write(self, **entry: Any) -> None:
         with open(os.environ["DPDK_HOTPLUG_BENCH_FILE"], "a") as file:
-            print(json.dumps({"task": self._name, "seconds": time.monotonic() - self._begin}), file=file)
+            print(json.dumps(entry), file=file)

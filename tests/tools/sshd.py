@@ -98,10 +98,14 @@ class Host:
             **more,
         }
 
-    def stop(self) -> None:
-        for path in (self.directory / "cp").glob("*"):
+    def hang_up(self, control_paths: Path) -> None:
+        """End the connections that are kept there."""
+        for path in control_paths.glob("*"):
             subprocess.run(
                 ["ssh", "-o", f"ControlPath={path}", "-O", "exit", "127.0.0.1"], capture_output=True, check=False
             )
+
+    def stop(self) -> None:
+        self.hang_up(self.directory / "cp")
         self._process.terminate()
         self._process.wait()

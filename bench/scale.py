@@ -1,0 +1,144 @@
+# Copyright (c) 2026, the dpdk.hotplug developers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host costs that has nothing to do, by how many there are: the playbook converge over inventories of all sizes.
+
+All names are this machine. Each has the ports of one of several applications, and nothing of it persists, so that names
+that are worked on at the same time do not wait for each other's locks, which hosts of their own would not.
+
+The time of a run is its start-up, which one of no hosts has as well, and what each host adds; the latter is the cost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from applications import applications, document
+from figures import Figure, figure, median
+from playing import Played, Row, play
+from releases import Dpdk
+from ssh import HELPER, reached, written
+from sshd import Host
+
+APPS = [f"bench{number}" for number in range(8)]
+DEVICES = [f"net_null{number}" for number in range(4)]
+FORKS = "4"  # of two processors; more do not help, since the hosts are on them as well
+OVER_SSH = (1, 10, 50, 200)
+LOCAL = (200, 1000, 5000)
+_SSH = """#!/bin/sh
+echo "$*" >> {log}
+exec ssh "$@"
+"""
+
+
+def measure(directory: Path, rounds: int) -> list[Figure]:
+    with applications(Dpdk("22.11", directory), APPS, DEVICES):
+        with reached(directory) as host:
+            play(directory, [HELPER], inventory=written(directory, {"there": host.variables()}))
+            figures = [one_task(directory, host.variables()), over_ssh(directory, host, max(3, rounds // 5))]
+        return [*figures, on_the_controller(directory)]
+
+
+def names(number: int, **more: Any) -> dict[str, Row]:
+    """So many names in the inventory, each with what is asked of it."""
+    return {
+        f"host{at:04d}": {"dpdk_hotplug_apps": document(APPS[at % len(APPS)], DEVICES)["apps"], **more}
+        for at in range(number)
+    }
+
+
+def converge(directory: Path, hosts: Mapping[str, Row], variables: Row, **settings: str) -> Played:
+    more = {"dpdk_hotplug_persistent": "never"}
+    inventory = written(directory, hosts, variables)
+    return play(directory, "dpdk.hotplug.converge", inventory=inventory, more=more, ANSIBLE_FORKS=FORKS, **settings)
+
+
+def one_task(directory: Path, variables: Row) -> Figure:
+    """Counted by what ran on a host of several, and by how often ssh was called for it."""
+    log, program = directory / "calls", directory / "ssh"
+    program.write_text(_SSH.format(log=log))
+    program.chmod(0o755)
+    hosts = {name: {**one, "ansible_control_path": f"{directory}/{name}"} for name, one in names(8).items()}
+    done = converge(directory, hosts, variables, ANSIBLE_SSH_EXECUTABLE=str(program))
+    tasks = Counter(host for _task, host in done.tasks)
+    calls = [line for line in log.read_text().splitlines() if "127.0.0.1" in line]
+    most = max(tasks.values())
+    return figure(
+        "converge of a host with nothing to do, tasks that contact it",
+        most,
+        "tasks",
+        "one",
+        met=most == 1 and set(tasks) == set(hosts) and len(calls) == len(hosts),
+        detail=f"{len(calls)} calls of ssh for {len(hosts)} hosts",
+        runs=1,
+    )
+
+
+class Curve(NamedTuple):
+    """What was measured by the number of hosts: a host's cost in seconds, and memory of the controller in MiB."""
+
+    start: float
+    cost: dict[int, float]
+    memory: dict[int, float]
+
+    def growth(self, least: int) -> float:
+        """The cost at the most hosts against that at ``least`` of them."""
+        return self.cost[max(self.cost)] / self.cost[least]
+
+    def text(self) -> str:
+        costs = ", ".join(f"{number}: {cost * 1e3:.0f}" for number, cost in self.cost.items())
+        least, most = min(self.memory), max(self.memory)
+        each = (self.memory[most] - self.memory[least]) / (most - least) * 1024
+        return (
+            f"ms a host, {FORKS} forks: {costs}; start-up {self.start:.1f} s; "
+            f"controller {self.memory[most]:.0f} MiB at {most}, {each:.0f} KiB a host"
+        )
+
+
+def curve(runs: Mapping[int, Sequence[Played]]) -> Curve:
+    """Of runs by their number of hosts; those of none are the start-up."""
+    seconds = {number: median([one.seconds for one in some]) for number, some in runs.items()}
+    return Curve(
+        seconds[0],
+        {number: (all_of_it - seconds[0]) / number for number, all_of_it in seconds.items() if number},
+        {number: median([one.memory for one in some]) for number, some in runs.items() if number},
+    )
+
+
+def over_ssh(directory: Path, host: Host, rounds: int) -> Figure:
+    """Every name has a connection of its own, which is made in the run: nothing is left of the run before."""
+    runs = defaultdict(list)
+    paths = directory / "connections"
+    paths.mkdir()
+    for _round in range(rounds):
+        for number in (0, *OVER_SSH):
+            hosts = {name: {**one, "ansible_control_path": f"{paths}/{name}"} for name, one in names(number).items()}
+            runs[number].append(converge(directory, hosts, host.variables()))
+            host.hang_up(paths)
+    return _flat("over ssh, each with a connection of its own", OVER_SSH, curve(runs), rounds)
+
+
+def on_the_controller(directory: Path) -> Figure:
+    """The command is asked on this machine itself: a name costs little besides what the controller has to do."""
+    prefix = directory / "prefix"
+    play(directory, [{**HELPER, "vars": {"helper_prefix": str(prefix)}}])
+    local = {"ansible_connection": "local", "dpdk_hotplug_command": f"{prefix}/bin/dpdk-hotplug"}
+    runs = {number: [converge(directory, names(number), local)] for number in (0, *LOCAL)}
+    return _flat("names with a local connection", LOCAL, curve(runs), 1)
+
+
+def _flat(what: str, sizes: Sequence[int], found: Curve, runs: int) -> Figure:
+    least = sizes[-2] if len(sizes) < 4 else sizes[1]
+    growth = found.growth(least)
+    return figure(
+        f"converge of {sizes[-1]} hosts with nothing to do, {what}: cost a host, against that of {least}",
+        growth,
+        "times",
+        "at most 1.15",
+        met=growth <= 1.15,
+        detail=found.text(),
+        runs=runs,
+    )
