@@ -41,6 +41,7 @@ GROUPS = {
     "devices": "the devices of this machine, against dpdk-devbind.py",
     "hosts": "hosts of 512 devices: against ping, against the roles",
     "ssh": "the command over ssh, against ping",
+    "reconciler": "ports of an application that is started anew, and what it costs at rest",
     "scale": "the playbook converge, from 1 to 200 hosts over ssh, and to 5,000 names",
 }
 _ON_THE_MACHINE = ("devices",)

@@ -145,13 +145,21 @@ class Console(Bed):
     prefix = "served"
     can = frozenset(("attach", "detach", "start", "stop"))
 
-    def start(self) -> None:
+    def launch(self) -> None:
+        """Start it, and do not wait for it."""
         eal = [f"--file-prefix={self.prefix}", "-l", "0,1", "--no-huge", "--no-pci", "-m", "256", f"--vdev={BASE}"]
         program = [*Dpdk(HOST).command("dpdk-testpmd", *eal), "--", "-i", "--total-num-mbufs=2048"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with open(self.directory / "log", "wb") as log:
             argv = [sys.executable, "-c", _SERVE, self.prefix, *program]
             self._broker = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+
+    def start(self) -> None:
+        self.launch()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait for its prompt."""
         place = f"/var/run/dpdk/{self.prefix}/dpdk_telemetry.v2"
         wait_until(lambda: os.path.exists(place) and "testpmd> " in (self.directory / "log").read_text(), "the prompt")
         children = Path(f"/proc/{self._broker.pid}/task/{self._broker.pid}/children").read_text().split()

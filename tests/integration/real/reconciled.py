@@ -86,11 +86,14 @@ class Reconciled:
 @contextlib.contextmanager
 def host(directory: Path) -> Iterator[Reconciled]:
     """One with nothing to persist. What is written in /etc and /usr/local meanwhile goes with it."""
+    layers = directory / "layers"
+    layers.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(layers)], check=True)
     for place in _PLACES:
-        layers = [directory / f"{place.replace('/', '_')}.{kind}" for kind in ("upper", "work")]
-        for one in layers:
-            one.mkdir()
-        options = f"lowerdir={place},upperdir={layers[0]},workdir={layers[1]}"
+        upper, work = (layers / f"{place.replace('/', '_')}.{kind}" for kind in ("upper", "work"))
+        upper.mkdir()
+        work.mkdir()
+        options = f"lowerdir={place},upperdir={upper},workdir={work}"
         subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", place], check=True)
     try:
         Path("/etc/dpdk-hotplug").mkdir(exist_ok=True)
@@ -103,7 +106,7 @@ def host(directory: Path) -> Iterator[Reconciled]:
         finally:
             bed.end()
     finally:
-        for place in _PLACES:
+        for place in (*_PLACES, str(layers)):
             subprocess.run(["umount", "--lazy", place], check=True)
 
 

@@ -118,7 +118,7 @@ def test_a_task_and_the_reconciler_never_fight(bed: Reconciled, host_dpdk: Dpdk)
     apps = [host_dpdk.start_testpmd("web")]
 
     def restarts() -> None:
-        while not over.wait(chance.uniform(0.2, 1.0)):
+        while not over.wait(chance.uniform(0.3, 3.0)):
             apps[-1].kill()
             apps.append(host_dpdk.start_testpmd("web", wait=False))
 
@@ -139,7 +139,7 @@ def test_a_task_and_the_reconciler_never_fight(bed: Reconciled, host_dpdk: Dpdk)
     try:
         for _time in range(count(100)):
             wanted = frozenset(f"net_null{number}" for number in range(8) if chance.random() < 0.5)
-            end = time.monotonic() + 60
+            end = time.monotonic() + 120
             while not task(wanted):
                 refused += 1
                 assert time.monotonic() < end
