@@ -559,11 +559,13 @@ def _boot(_given: argparse.Namespace) -> int:
 
 
 def _status(given: argparse.Namespace) -> int:
+    import functools
+
     from ._host_text import status_text
     from ._state.engine import converge
     from ._state.status import status
 
-    found = status(converge)
+    found = status(functools.partial(converge, leave_evacuated=True))
     if given.json:
         _print_json(found)
     else:

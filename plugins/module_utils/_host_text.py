@@ -77,8 +77,12 @@ def _diff_text(diff: Json) -> list[str]:
 
 def status_text(status: Json, columns: int) -> list[str]:
     """What holds of the persistent state, a line a part, and below it what does not."""
+    evacuated = [
+        f"{one['app']}: {one['devargs']} is evacuated since {one['since']}; 'dpdk-hotplug restore' brings it back"
+        for one in status.get("evacuated", ())
+    ]
     if not status["parts"]:
-        return ["Nothing is to persist."]
+        return ["Nothing is to persist.", *evacuated]
     header = ("PART", "KIND", "STATE", "LAST ACTED")
     rows = [(one["name"] or "-", one["kind"], one["state"], _ago(one["acted"])) for one in status["parts"]]
     lines = table(header, rows, columns)
@@ -87,6 +91,7 @@ def status_text(status: Json, columns: int) -> list[str]:
         tries = [f"tried {one['tries']} times"] if one["tries"] and not one["holds"] else []
         for text in [one["message"], *todo, *tries]:
             lines += paragraph(f"{one['name'] or '-'}: {text}", columns) if text else []
+    lines += evacuated
     if not status["running"]:
         lines += ["", "No reconciler runs; see the role dpdk.hotplug.reconciler."]
     return lines

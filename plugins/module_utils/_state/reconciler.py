@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
 import select
@@ -21,6 +22,7 @@ from .._host import persistence
 from .._host.events import Directories, Uevents
 from .._outcome import BAD_INPUT, exit_code, internal
 from .._system import System
+from . import home
 
 Json = dict[str, t.Any]
 Converge = t.Callable[..., Json]
@@ -42,7 +44,7 @@ class Part:
 
     def __init__(self, piece: persistence.Piece) -> None:
         self.kind, self.name, self.document, self.entry = piece
-        self.state = "new"  # new, holds, failed, waiting (its application does not run)
+        self.state = "new"  # new, holds, failed, waiting (its application does not run), evacuated
         self.reason = self.message = self.said = ""  # said: the reason that the journal has
         self.since = self.acted = 0.0  # seconds since the epoch
         self.tries = 0
@@ -73,6 +75,12 @@ def _alias(part: Part) -> str:
     from .._apps.grout import SOCKET
 
     return os.path.basename(SOCKET)
+
+
+def away(result: Json) -> str:
+    """What of a part was left away, since it is evacuated; empty where nothing was."""
+    rows = result.get("evacuated", ())
+    return f"evacuated since {rows[0]['since']}: {', '.join(row['device'] for row in rows)}" if rows else ""
 
 
 class Reconciler:
@@ -164,7 +172,7 @@ class Reconciler:
     def _arm(self) -> set[str]:
         """Watch where applications show, and where the document is; the names of those that have shown since."""
         directory = os.path.dirname(persistence.PATH)
-        for path in (os.path.dirname(directory), directory, _RUN):
+        for path in (os.path.dirname(directory), directory, _RUN, os.path.dirname(home.EVACUATED)):
             self._directories.watch(self._system.path(path))
         shown = set()
         for path in self._bases():
@@ -188,10 +196,20 @@ class Reconciler:
         # Without a place: the kernel has lost some, so all of it may have happened.
         if any(not place or f"{place}/{name}" in written for place, name in seen):
             self._load()
+        seen = self._came_back(seen)
         for name in self._shown(seen):
             for one in self._parts:
                 if one.kind == "app" and name in (one.name, _alias(one)):
                     one.wake(time.monotonic())
+
+    def _came_back(self, seen: t.Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Parts whose devices may be evacuated no more are looked at again; what has happened elsewhere."""
+        place, _slash, name = self._system.path(home.EVACUATED).rpartition("/")
+        if (place, name) in seen:
+            for one in self._parts:
+                if one.kind == "app" and one.state in ("evacuated", "failed"):
+                    one.wake(time.monotonic())
+        return [one for one in seen if one[0] != place]
 
     def _shown(self, seen: t.Sequence[tuple[str, str]]) -> set[str]:
         """The names of applications that show signs of life: their directory is named by their prefix."""
@@ -286,6 +304,11 @@ class Reconciler:
             self._may_go_on(part)
         part.reason = part.message = part.said = ""
         part.state = "holds" if runs else "waiting"
+        if result.get("evacuated"):
+            part.state = part.reason = "evacuated"
+            part.message = away(result)
+            # It may be back since: that is looked at once we are told of it.
+            part.again |= self._directories.watch(self._system.path(os.path.dirname(home.EVACUATED)))
         if runs:
             part.tries, part.due = 0, None
         elif time.monotonic() < part.alive_until:
@@ -339,7 +362,8 @@ def serve() -> int:
     from . import status
     from .engine import converge
 
-    reconciler = Reconciler(converge, told=status.write, acted=status.acted())
+    leaving = functools.partial(converge, leave_evacuated=True)
+    reconciler = Reconciler(leaving, told=status.write, acted=status.acted())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: reconciler.stop())
     signal.signal(signal.SIGHUP, lambda *_: reconciler.reload())

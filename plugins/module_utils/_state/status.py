@@ -14,8 +14,8 @@ import typing as t
 from .._errors import HotplugError
 from .._host import files, persistence
 from .._system import System
-from . import home
-from .reconciler import parts
+from . import evacuated, home
+from .reconciler import away, parts
 
 Json = dict[str, t.Any]
 _FILE = "reconciler.json"
@@ -49,7 +49,7 @@ def status(converge: t.Callable[..., Json], *, system: System | None = None) -> 
 
     Returns ``running`` (whether there is a reconciler), ``holds`` (whether all does) and ``parts``: for each ``kind``,
     ``name``, ``state``, ``holds``, ``todo`` (what is to be done), ``reason`` and ``message`` (why it is not so),
-    ``acted`` (seconds since the epoch, 0 for never) and ``tries``.
+    ``acted`` (seconds since the epoch, 0 for never) and ``tries``; and ``evacuated`` as evacuated.rows() has it.
     """
     system = system or System()
     kept = _read(system)
@@ -66,6 +66,9 @@ def status(converge: t.Callable[..., Json], *, system: System | None = None) -> 
             row["state"] = "holds" if row["holds"] else "differs"
             if part.kind == "app" and not result["apps"]:
                 row["state"] = "waiting"
+            elif row["holds"] and away(result):
+                row["state"] = "evacuated"
+            row["message"] = away(result)
             row["todo"] = [*result.get("host", {}).get("actions", ())]
             row["todo"] += [act for app in result["apps"] for act in app["actions"]]
             if running and row["state"] == "differs" and last.get("state") == "failed":
@@ -73,7 +76,12 @@ def status(converge: t.Callable[..., Json], *, system: System | None = None) -> 
         except HotplugError as error:
             row.update(holds=False, state="failed", reason=error.reason, message=str(error))
         rows.append({**row, "acted": last.get("acted", 0.0), "tries": last.get("tries", 0)})
-    return {"running": running, "holds": all(row["holds"] for row in rows), "parts": rows}
+    return {
+        "running": running,
+        "holds": all(row["holds"] for row in rows),
+        "parts": rows,
+        "evacuated": evacuated.rows(evacuated.read(system)),
+    }
 
 
 def _read(system: System) -> Json:

@@ -121,9 +121,9 @@ def test_tasks_about_the_host(looked: list[dict[str, t.Any]], monkeypatch: pytes
     answer = _helper._answer({"module": "dpdk_device_info", "options": options})
     assert answer["changed"] is False and answer["devices"] == [DEVICE]
     assert looked == [{"device": ["01:00.0"], "select": None, "every": True}]
-    options = {"slots": [{"slot": "3", "device": None, "state": "on"}], "timeout": 5}
+    options = {"slots": [{"slot": "3", "device": None, "state": "on"}], "rescan": False, "timeout": 5}
     assert _helper._answer({"module": "dpdk_slot", "options": options, "check": True})["changed"]
-    assert slots == [(([{"slot": "3", "state": "on"}],), {"check": True, "timeout": 5})]
+    assert slots == [(([{"slot": "3", "state": "on"}],), {"check": True, "timeout": 5, "rescan": False})]
 
 
 def test_status_in_words() -> None:
@@ -132,7 +132,8 @@ def test_status_in_words() -> None:
         {"name": "web", "kind": "app", "state": "failed", "acted": 1700000000.0, "message": "no way\x1b"},
     ]
     todo = [[{"action": "bind", "device": "0000:01:00.0"}], []]
-    found = {"running": False, "parts": [{**row, "todo": acts} for row, acts in zip(rows, todo)]}
+    rest = {"holds": False, "tries": 0}
+    found = {"running": False, "parts": [{**row, **rest, "todo": acts} for row, acts in zip(rows, todo)]}
     lines = status_text(found, 100)
     assert [line.split() for line in lines[:3]] == [
         ["PART", "KIND", "STATE", "LAST", "ACTED"],

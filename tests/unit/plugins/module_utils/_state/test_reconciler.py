@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _journald
+from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host import events, persistence
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home, reconciler, status
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host_text import status_text
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuated, home, reconciler, status
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 
 PATIENCE = 20.0
@@ -364,6 +366,76 @@ def test_a_defect_of_ours_ends_nothing(bed: Bed) -> None:
 )
 def test_what_the_kernel_tells_of_devices(data: bytes, found: list[str]) -> None:
     assert list(events._arrived(data)) == found
+
+
+# ---- what is evacuated
+
+AWAY = {"app": "web", "device": "net_null1", "since": "2026-01-31T12:00:00Z"}
+LEFT = {"changed": False, "apps": [{"actions": []}], "evacuated": [AWAY]}
+
+
+def test_what_is_evacuated_is_left_away_until_it_is_back(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    bed.answers["apps"] = LEFT
+    place = Path(f"{bed.root}{home.EVACUATED}")
+    bed.start()
+    wait(lambda: bed.state("web") == "evacuated")
+    # There is no directory to watch yet, as long as nothing was ever written there.
+    place.parent.mkdir(parents=True)
+    bed.reconciler.reload()
+    wait(lambda: bed.times("apps") > 1)
+    place.write_text("{}")
+    wait(bed.idle)
+    (row,) = bed.rows
+    assert (row["reason"], row["message"], row["tries"]) == (
+        "evacuated",
+        "evacuated since 2026-01-31T12:00:00Z: net_null1",
+        0,
+    )
+    assert bed.log == [], "it is nothing that the journal should have"
+    before = bed.times("apps")
+    bed.answers["apps"] = {"changed": False, "apps": [{"actions": []}]}
+    place.unlink()
+    wait(lambda: bed.state("web") == "holds")
+    assert bed.times("apps") > before
+    wait(bed.idle)
+    before = bed.times("apps")
+    place.write_text("{}")
+    time.sleep(0.2)
+    assert bed.idle() and bed.times("apps") == before, "what holds does not depend on it"
+
+
+def test_what_came_back_before_it_was_watched_for_is_seen(bed: Bed) -> None:
+    bed.write(apps=[APP])
+    bed.answers["apps"] = [LEFT]
+    bed.start()
+    wait(lambda: bed.state("web") == "evacuated")
+    bed.answers["apps"] = [LEFT]
+
+    def watched(path: str) -> bool:
+        return path.endswith("var/lib/dpdk-hotplug")
+
+    bed.reconciler._directories.watch = watched  # type: ignore[method-assign]
+    bed.reconciler.reload()
+    wait(lambda: bed.state("web") == "holds")
+
+
+def test_status_tells_what_is_evacuated(kept: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persistence, "read", lambda _system: {"apps": [APP]})
+    monkeypatch.setattr(evacuated, "read", lambda _system: (evacuated.Evacuated("web", "/run/dpdk", (GONE,)),))
+    found = status.status(lambda _desired, *, check: LEFT, system=kept)
+    assert found["holds"] and [row["devargs"] for row in found["evacuated"]] == ["net_null1,size=64"]
+    (row,) = found["parts"]
+    assert (row["state"], row["message"]) == ("evacuated", "evacuated since 2026-01-31T12:00:00Z: net_null1")
+    told = "web: net_null1,size=64 is evacuated since 2026-01-31T12:00:00Z; 'dpdk-hotplug restore' brings it back"
+    assert told in status_text(found, 120)
+    assert status_text({**found, "parts": []}, 120) == ["Nothing is to persist.", told]
+    more = {**LEFT, "changed": True, "apps": [{"actions": [{"action": "attach", "devargs": "net_null2"}]}]}
+    (row,) = status.status(lambda _desired, *, check: more, system=kept)["parts"]
+    assert (row["state"], row["holds"]) == ("differs", False)
+
+
+GONE = evacuated.Away(Devargs("vdev", "net_null1", "size=64"), False, 1769860800)
 
 
 # ---- status
