@@ -30,6 +30,13 @@ class Played(NamedTuple):
     failed: int
 
 
+def told(text: str, name: str) -> Played:
+    """What a play has printed, with the numbers of one host."""
+    found = re.search(rf"^{name} +: ok=(\d+) +changed=(\d+) .*failed=(\d+)", text, re.MULTILINE)
+    assert found, text
+    return Played(text, *map(int, found.groups()))
+
+
 class Player:
     """Runs playbooks against a guest, with ansible-core 2.19."""
 
@@ -41,7 +48,13 @@ class Player:
     def run(self, playbook: str, *options: str, **variables: Any) -> Played:
         """A playbook by its name or path; its failure is a result."""
         name = self.guest.machine.name
-        argv = [self.ansible.program("ansible-playbook"), "-i", str(self.guest.inventory), "--limit", name, *options]
+        with self.started(playbook, "--limit", name, *options, **variables) as play:
+            text, _ = play.communicate(timeout=900)
+        return told(text, name)
+
+    def started(self, playbook: str, *options: str, **variables: Any) -> subprocess.Popen[str]:
+        """A playbook that runs, against all guests of the fleet."""
+        argv = [self.ansible.program("ansible-playbook"), "-i", str(self.guest.inventory), *options]
         argv += [playbook, "-e", json.dumps(variables)]
         environment = {
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
@@ -53,7 +66,7 @@ class Player:
             "LC_ALL": "C.UTF-8",
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         }
-        done = subprocess.run(
+        return subprocess.Popen(
             argv,
             cwd=self.directory,
             env=environment,
@@ -61,12 +74,7 @@ class Player:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-            timeout=900,
         )
-        found = re.search(rf"^{name} +: ok=(\d+) +changed=(\d+) .*failed=(\d+)", done.stdout, re.MULTILINE)
-        assert found, done.stdout
-        return Played(done.stdout, *map(int, found.groups()))
 
     def done(self, playbook: str, *options: str, **variables: Any) -> Played:
         """The same where it must succeed."""
