@@ -12,6 +12,10 @@ import typing as t
 from .. import _devices
 from . import checks
 
+if t.TYPE_CHECKING:
+    from .plan import Plan
+    from .work import AppWork
+
 Entry = t.Mapping[str, t.Any]
 # What is of one run alone. To go past a started port is decided each time anew.
 _PASSING = ("persistent", "force", "timeout", "state", "started", "ports", "required", "health")
@@ -52,6 +56,27 @@ def merged(kept: t.Sequence[Entry], entries: t.Sequence[Entry]) -> list[dict[str
         if listed or entry.get("exclusive"):
             found[_key(entry)] = {**before, **own, "ports": listed}
     return [found[key] for key in sorted(found)]
+
+
+def coming_back(kept: t.Sequence[Entry], work: AppWork, plan: Plan, spoken: t.Collection[str]) -> list[str]:
+    """Warnings of what a run takes away that is to persist. ``spoken``: applications for which it says what does."""
+    app = work.app
+    if app.prefix in spoken:
+        return []
+    noted = {
+        _port_key(port)
+        for entry in kept
+        if entry["app"] == app.prefix and str(entry.get("runtime_dir") or app.runtime_dir).rstrip("/") == app.runtime_dir
+        for port in entry.get("ports", ())
+    }
+    attached = {step.device.name for step in plan.steps if step.verb == "attach"}
+    gone = [step.device.name for step in plan.steps if step.verb == "detach" and step.device.name not in attached]
+    return [
+        f"Device '{name}' is to persist for application '{app.prefix}': it is attached again when that is started anew. "
+        "With persistent: false it is not."
+        for name in gone
+        if name in noted
+    ]
 
 
 def _key(entry: Entry) -> tuple[str, str]:

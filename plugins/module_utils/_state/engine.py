@@ -16,8 +16,10 @@ from . import document
 
 if t.TYPE_CHECKING:
     from .._apps.app import App
+    from .host_model import HostSpec
     from .host_work import HostWork
     from .model import AppSpec
+    from .plan import Plan
     from .work import AppWork
     from .works import AnyStep, Gate, Work
 
@@ -74,6 +76,8 @@ def converge(
         for work, plan in zip(works, plans):
             steps += [(step, work) for step in plan.steps]
             warnings += plan.warnings
+        if any(step.verb == "detach" for plan in plans for step in plan.steps):
+            warnings += _coming_back(works, plans, wanted, system)
         steps.sort(key=lambda one: one[0].phase)
         if steps and not check:
             # What changes things is imported when something is to be changed.
@@ -87,6 +91,21 @@ def converge(
             **({"host": host.result(predicted=check)} if host is not None else {}),
             **({"evacuated": away} if away else {}),
         }
+
+
+def _coming_back(
+    works: t.Sequence[AppWork], plans: t.Sequence[Plan], wanted: HostSpec | None, system: System
+) -> list[str]:
+    from .._host import persistence
+
+    if not os.path.lexists(system.path(persistence.PATH)):
+        return []
+    from . import app_entries
+
+    kept = persistence.read(system).get("apps", ())
+    spoken = {str(entry["app"]) for entry in wanted.apps} if wanted is not None else set()
+    found = [app_entries.coming_back(kept, work, plan, spoken) for work, plan in zip(works, plans)]
+    return [one for warnings in found for one in warnings]
 
 
 def gates(works: t.Sequence[AppWork], system: System) -> list[Gate]:

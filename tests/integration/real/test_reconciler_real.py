@@ -99,6 +99,23 @@ def test_what_cannot_hold_is_tried_less_and_less_often(bed: Reconciled, host_dpd
     wait_until(lambda: names("web") == NAMES, "what can hold")
 
 
+def test_a_task_that_says_nothing_of_it_is_warned_of_what_comes_back(bed: Reconciled, host_dpdk: Dpdk) -> None:
+    bed.wants({"app": "web", "ports": PORTS})
+    app = host_dpdk.start_testpmd("web", ["net_ring0"])
+    wait_until(lambda: names("web") == NAMES | {"net_ring0"}, "the ports")
+    gone = [{"device": one, "state": "absent"} for one in ("net_null1", "net_ring0")]
+    app.console("port stop all")  # net_ring0 was there, and started, from the start
+    wait_until(lambda: not app.ports()["net_ring0"]["dev_started"], "it to stop")
+    for check in (True, False):
+        (warning,) = converge({"apps": [{"app": "web", "ports": gone}]}, check=check)["warnings"]
+        assert "'net_null1' is to persist" in warning
+    _settled(bed)
+    assert names("web") == NAMES - {"net_null1"}
+    app.kill()
+    host_dpdk.start_testpmd("web")
+    wait_until(lambda: names("web") == NAMES, "what was told")
+
+
 def test_nothing_happens_while_nothing_happens(bed: Reconciled, host_dpdk: Dpdk) -> None:
     bed.wants({"app": "web", "ports": PORTS}, {"app": "other", "ports": PORTS})
     host_dpdk.start_testpmd("web")

@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 import pytest
 
+from ansible_collections.dpdk.hotplug.plugins.module_utils import _devices
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host import persistence
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import document
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import app_entries, document
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.host_model import HostState
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.plan import Plan
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.steps import Step
 
 Entry = dict[str, t.Any]
 
@@ -103,3 +108,26 @@ def test_what_cannot_be_kept_is_refused(app: Entry, why: str) -> None:
     with pytest.raises(HotplugError) as caught:
         kept([], app)
     assert caught.value.reason == "bad_document" and why in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("entry", "steps", "spoken", "warned"),
+    [
+        ({"app": "web"}, ["detach net_null1"], (), True),
+        ({"app": "web", "runtime_dir": "/run/dpdk/"}, ["detach net_null1"], (), True),
+        ({"app": "web", "runtime_dir": "/run/x/dpdk"}, ["detach net_null1"], (), False),
+        ({"app": "other"}, ["detach net_null1"], (), False),
+        ({"app": "web"}, ["detach net_null1"], ("web",), False),
+        ({"app": "web"}, ["detach net_null2"], (), False),
+        ({"app": "web"}, ["detach net_null1", "attach net_null1"], (), False),
+        ({"app": "web"}, ["stop net_null1"], (), False),
+    ],
+)
+def test_what_comes_back_is_warned_about(entry: Entry, steps: list[str], spoken: tuple[str, ...], warned: bool) -> None:
+    work = types.SimpleNamespace(app=App("web", "/run/dpdk"))
+    planned = [Step(verb, _devices.parse(name)) for verb, name in map(str.split, steps)]
+    entries = [{**entry, "ports": [{"device": "net_null1,size=64"}]}]
+    found = app_entries.coming_back(entries, t.cast(t.Any, work), Plan(tuple(planned), ()), spoken)
+    assert bool(found) is warned
+    if warned:
+        assert "'net_null1'" in found[0] and "'web'" in found[0] and "persistent: false" in found[0]
