@@ -83,7 +83,7 @@ def exposure(guest: Bed, unit: str) -> float:
 
 
 ODD = ["--log-level=lib.eal:7", "--log-level", "pmd.100%:7"]
-ODDER = ["--eth-peer=0,02:00:00:00:00:01", "--tx-ip=198.18.0.1,198.18.0.2"]
+ODDER = ["--eth-peer=0,02:00:00:00:00:01", "--mbuf-size=2176"]
 # It keeps what it was called with, and is testpmd with what that understands.
 WRAPPER = """#!/bin/sh
 printf '%s\\0' "$@" > /run/words
