@@ -66,14 +66,15 @@ def coming_back(kept: t.Sequence[Entry], work: AppWork, plan: Plan, spoken: t.Co
     noted = {
         _port_key(port)
         for entry in kept
-        if entry["app"] == app.prefix and str(entry.get("runtime_dir") or app.runtime_dir).rstrip("/") == app.runtime_dir
+        if entry["app"] == app.prefix
+        and str(entry.get("runtime_dir") or app.runtime_dir).rstrip("/") == app.runtime_dir
         for port in entry.get("ports", ())
     }
     attached = {step.device.name for step in plan.steps if step.verb == "attach"}
     gone = [step.device.name for step in plan.steps if step.verb == "detach" and step.device.name not in attached]
     return [
-        f"Device '{name}' is to persist for application '{app.prefix}': it is attached again when that is started anew. "
-        "With persistent: false it is not."
+        f"Device '{name}' is to persist for application '{app.prefix}': it is attached again when that is started anew, "
+        "unless it is taken away with persistent: false."
         for name in gone
         if name in noted
     ]
