@@ -11,6 +11,7 @@ def test_bind(guest: Bed) -> None:
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -19,7 +20,7 @@ import subprocess
 import tarfile
 import textwrap
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet import Fleet
@@ -50,27 +51,27 @@ class Pmd:
     """A testpmd that runs in a guest."""
 
     def __init__(self, bed: Bed, facts: Mapping[str, Any]) -> None:
-        self._bed = bed
+        self.bed = bed
         self.pid, self.prefix = int(facts["pid"]), str(facts["prefix"])
         self._facts = facts
 
     def ports(self) -> dict[str, dict[str, Any]]:
         """By name, as /ethdev/info tells them, with what /ethdev/stats tells under ``stats``."""
-        found: dict[str, dict[str, Any]] = self._bed.inside("ports", socket=self._facts["socket"])
+        found: dict[str, dict[str, Any]] = self.bed.inside("ports", socket=self._facts["socket"])
         return found
 
     def type(self, *lines: str, until: str = r"testpmd> $", limit: float = 120.0) -> str:
         """Type lines at its console; what it printed, once that matches."""
         log, stdin = self._facts["log"], self._facts["stdin"]
-        printed = self._bed.inside("type", log=log, stdin=stdin, lines=lines, pattern=until, limit=limit)
+        printed = self.bed.inside("type", log=log, stdin=stdin, lines=lines, pattern=until, limit=limit)
         return str(printed)
 
     @property
     def alive(self) -> bool:
-        return self._bed.run("test", "-e", f"/proc/{self.pid}/exe", check=False).returncode == 0
+        return self.bed.run("test", "-e", f"/proc/{self.pid}/exe", check=False).returncode == 0
 
     def stop(self) -> None:
-        self._bed.inside("stop", pid=self.pid)
+        self.bed.inside("stop", pid=self.pid)
 
 
 class Bed:
@@ -98,8 +99,8 @@ class Bed:
             for one in sorted(library.rglob("*.py")):
                 tar.add(one, f"{HOME}/{PACKAGE.replace('.', '/')}/{one.relative_to(library)}")
             tests = REPO / "tests"
-            for one in (tests / "fleet" / "inside.py", tests / "integration" / "real" / "releases.py"):
-                tar.add(one, f"{INSIDE}/{one.name}")
+            for name in ("fleet/inside.py", "fleet/killer.py", "integration/real/releases.py"):
+                tar.add(tests / name, f"{INSIDE}/{os.path.basename(name)}")
             version = next(line for line in (REPO / "galaxy.yml").read_text().splitlines() if line[:8] == "version:")
             _add(tar, f"{HOME}/VERSION", version.partition(":")[2].strip() + "\n")
             _add(tar, COMMAND, _COMMAND_TEXT, 0o755)
@@ -115,11 +116,8 @@ class Bed:
 
     def plugged(self) -> frozenset[str]:
         """The ids of the devices that QEMU has."""
-        qmp = self.machine.qmp()
-        try:
+        with contextlib.closing(self.machine.qmp()) as qmp:
             return frozenset(one["name"] for one in qmp.call("qom-list", path="/machine/peripheral"))
-        finally:
-            qmp.close()
 
     def restore(self) -> list[str]:
         """The initial state again; a guest that cannot be brought there starts anew, with its disk as it was.
@@ -129,9 +127,9 @@ class Bed:
         why: Any
         self.machine.disconnect(port=self.machine.second_port)  # it may be dead
         try:
-            self._unplug(self.plugged() - self._plugged)
             if self.run("test", "-x", COMMAND, "-a", "-d", INSIDE, check=False).returncode:
                 self.install()
+            self._unplug(self.plugged() - self._plugged)
             why = self.inside("restore", before=self.initial)
         except (Failed, OSError, subprocess.SubprocessError) as exc:
             why = exc
@@ -140,14 +138,17 @@ class Bed:
             self.renew()
         return why["complaints"][1] if isinstance(why, dict) and "complaints" in why else []
 
-    def _unplug(self, ids: Iterable[str]) -> None:
-        qmp = self.machine.qmp()
+    def _unplug(self, ids: frozenset[str]) -> None:
+        if not ids:
+            return
+        self.inside("empty", before=self.initial)
         try:
-            for one in ids:
-                qmp.call("device_del", id=one)
-                qmp.wait("DEVICE_DELETED", device=one)
-        finally:
-            qmp.close()
+            self.until(lambda: self.plugged() <= self._plugged, "plugged cards to go", 10)
+        except AssertionError:  # one that no driver has ever seen has no power to be switched off
+            with contextlib.closing(self.machine.qmp()) as qmp:
+                for one in self.plugged() - self._plugged:
+                    qmp.call("device_del", id=one)
+                    qmp.wait("DEVICE_DELETED", device=one)
 
     def renew(self) -> None:
         """Another boot, with the disk that the image has."""
@@ -279,12 +280,25 @@ class Bed:
         given = {"prefix": prefix, "vdevs": vdevs, "huge": True, "memory": memory, "options": options}
         return Pmd(self, self.inside("testpmd", **given, extra=[*words, *extra]))
 
-    def served(self, prefix: str = "web", *, memory: int = 128) -> Pmd:
+    def served(self, prefix: str = "web", *, memory: int = 128, options: Sequence[str] = ("-a",)) -> Pmd:
         """Start one whose console dpdk-hotplug serves, so that the adapter testpmd reaches it."""
         self._memory(memory)
         eal = [f"--file-prefix={prefix}", "-l", "0,1", "-a", "0000:ff:00.0", "-m", str(memory)]
-        argv = [*eal, "--", "-i", "-a", "--total-num-mbufs=4096", "--nb-cores=1"]
+        argv = [*eal, "--", "-i", "--total-num-mbufs=4096", "--nb-cores=1", *options]
         return Pmd(self, self.inside("served", prefix=prefix, argv=argv))
+
+    def console(self, *lines: str, prefix: str = "web") -> list[str]:
+        """Type lines at such a console; what it printed at each."""
+        code = f"""
+            from {PACKAGE}._apps import console, discovery
+            from {PACKAGE}._system import System
+            (app,) = discovery.find(System(), prefixes=[given["prefix"]])
+            typed = console.Console(console.find(app, System()), uids=(0,), timeout=60)
+            answer = list(typed.run_all(*given["lines"], timeout=60))
+            typed.close()
+        """
+        printed: list[str] = self.python(code, {"prefix": prefix, "lines": lines})
+        return printed
 
     def _memory(self, megabytes: int) -> None:
         """As many hugepages on each node: testpmd has buffers on both."""

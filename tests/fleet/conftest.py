@@ -6,7 +6,9 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tools")]
+_TESTS = Path(__file__).parents[1]
+# The last for releases.py, which has no fixtures of its own.
+sys.path[:0] = [str(_TESTS / one) for one in ("fleet", "tools", "integration/real")]
 
 from fixtures import _booted, guest, player, pytest_addoption, testpmd
 

@@ -6,11 +6,13 @@
     inside.py VERB < {"name": value, ...}
 
 snapshot                what restore() can bring back: drivers, VFs, hugepages, network, files of ours
+empty before            ends what tests have started, and switches off the slots of cards that were plugged
 restore before          the guest as the snapshot has it; answers what still differs
 write writes look       [[path, text], ...] one after the other; of each the errno, and the drivers of ``look`` then
 testpmd ...             starts one, see releases.py; answers once its prompt is there
 type directory lines pattern limit     types lines at its console, and answers what it printed up to the pattern
 served prefix argv      starts a testpmd whose console dpdk-hotplug serves
+kernels addresses       what the kernel has: drivers, VFs, hugepages, mounts, and our journal
 ports socket            its ports, by telemetry, with their counters
 frames netdev number    sends broadcasts from a netdev of the kernel
 stop pid                ends it
@@ -178,6 +180,15 @@ def restore(before: dict[str, Any]) -> dict[str, Any]:
     return {name: [was, after[name]] for name, was in before.items() if was != after[name]}
 
 
+def empty(before: dict[str, Any]) -> None:
+    """QEMU takes out what is in a slot that is off; asked for by device_del it would wait for who has the card."""
+    _no_programs(before)
+    for slot in Path("/sys/bus/pci/slots").glob("*/power"):
+        inside = [one.name for one in DEVICES.glob(_text(slot.parent / "address") + ".*")]
+        if inside and not set(inside) & set(before["devices"]):
+            _write(slot, "0")
+
+
 def _no_programs(_before: dict[str, Any]) -> None:
     # A service would start again what is killed.
     subprocess.run(["systemctl", "stop", "dpdk-*.service"], check=False, capture_output=True)
@@ -278,6 +289,29 @@ def write(writes: Sequence[Sequence[str]], look: Sequence[str] = ()) -> list[Any
     return found
 
 
+def kernels(addresses: Sequence[str]) -> dict[str, Any]:
+    """What the kernel has, without the library."""
+    return {
+        "devices": {one: _device(DEVICES / one) for one in addresses},
+        "pages": [_text(one) for one in sorted(Path("/sys/devices/system/node").glob("node*/hugepages/*2048*/nr_*"))],
+        "mounts": sorted(_hugetlbfs()),
+        "journal": sorted(str(one) for one in Path("/run/dpdk-hotplug/host").glob("journal*")),
+    }
+
+
+def _device(place: Path) -> dict[str, Any] | None:
+    if not place.exists():
+        return None
+    found: dict[str, Any] = {"driver": _link(place / "driver"), "override": _override(place)}
+    if (place / "sriov_numvfs").exists():
+        vfs = sorted(place.glob("virtfn*"), key=lambda one: int(one.name[6:]))
+        found |= {
+            "vfs": [_link(one / "driver") for one in vfs],
+            "autoprobe": _text(place / "sriov_drivers_autoprobe"),
+        }
+    return found
+
+
 # Applications
 
 
@@ -363,11 +397,13 @@ def stop(pid: int, number: int = signal.SIGTERM) -> bool:
 
 _VERBS: dict[str, Callable[..., Any]] = {
     "snapshot": snapshot,
+    "empty": empty,
     "restore": restore,
     "write": write,
     "testpmd": testpmd,
     "type": type_,
     "served": served,
+    "kernels": kernels,
     "ports": ports,
     "frames": frames,
     "stop": stop,

@@ -5,9 +5,12 @@
 
     killer.py < ORDER
 
-ORDER is JSON: ``start`` brings the guest to where each round begins, ``document`` is killed at its k-th step, ``then``
-is run twice after it (left out: ``document`` again). ``look``: addresses whose state is told. ``twice``: the first
-run of ``then`` is killed at each of its steps too. A line of JSON for each round; the last round is not killed.
+ORDER is a line of JSON: ``start`` brings the guest to where each round begins, ``document`` is killed at its k-th step,
+``then`` is run twice after it (left out: ``document`` again). ``look``: addresses whose state is told. ``twice``: the
+first run of ``then`` is killed at each of its steps too. A line of JSON for each round; the last round is not killed.
+
+With ``endless``, a list of documents, these are run one after the other, again and again; somebody else ends that. Each
+run begins at a line of input; before it there is a line of JSON with its number, and what the one before has said.
 
 Each run is a process of its own, forked from this one, which has all of the library loaded: a round costs what the
 kernel takes.
@@ -17,19 +20,21 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+from inside import kernels
 
 LIBRARY = "ansible_collections.dpdk.hotplug.plugins.module_utils."
 # The functions by which a run leaves something behind: a step is a call of one of them.
 STEPS = (
     "_host.writes:Writer.write",
-    "_host.vf_netlink:VfNetlink.set_vf",
+    "_host.netlink:Netlink.set_vf",
     "_host.mounts:change",
     "_host.memory:remember",
     "_host.drivers:load",
@@ -117,87 +122,63 @@ def _converge(document: dict[str, Any], kill: tuple[str, int] | None, answer: in
     os.write(answer, json.dumps(said).encode())
 
 
-def look(addresses: list[str]) -> dict[str, Any]:
-    """What the kernel has, without the library."""
-    devices: dict[str, Any] = {}
-    for address in addresses:
-        place = Path("/sys/bus/pci/devices", address)
-        if not place.exists():
-            devices[address] = None
-            continue
-        driver = place / "driver"
-        devices[address] = {
-            "driver": driver.resolve().name if driver.exists() else "",
-            "override": _text(place / "driver_override").replace("(null)", ""),
-        }
-        if (place / "sriov_numvfs").exists():
-            vfs = sorted(place.glob("virtfn*"), key=lambda one: int(one.name[6:]))
-            devices[address]["vfs"] = [
-                (one / "driver").resolve().name if (one / "driver").exists() else "" for one in vfs
-            ]
-            devices[address]["autoprobe"] = _text(place / "sriov_drivers_autoprobe")
-    return {
-        "devices": devices,
-        "pages": [_text(one) for one in sorted(Path("/sys/devices/system/node").glob("node*/hugepages/*2048*/nr_*"))],
-        "mounts": sorted(line.split()[1] for line in _text(Path("/proc/mounts")).splitlines() if " hugetlbfs " in line),
-        "journal": sorted(str(one) for one in Path("/run/dpdk-hotplug/host").glob("journal*")),
-    }
-
-
-def _text(path: Path) -> str:
-    return path.read_text().strip() if path.exists() else ""
-
-
 def rounds(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    document, then = order["document"], order.get("then") or order["document"]
     for number in range(1, 1000):
         for when in order.get("whens", ("before", "after")):
+            kill = (when, number)
             if order.get("twice"):
-                yield from _twice(order, document, then, (when, number))
+                yield from _twice(order, kill)
             begun = _begun(order)
-            hit = run(document, (when, number))
-            yield _ended(order, then, begun, hit)
+            hit = run(order["document"], kill)
+            yield _ended(order, begun, hit)
             if "killed" not in hit:
                 return
 
 
-def _twice(
-    order: dict[str, Any], document: dict[str, Any], then: dict[str, Any], kill: tuple[str, int]
-) -> Iterator[dict[str, Any]]:
+def _twice(order: dict[str, Any], kill: tuple[str, int]) -> Iterator[dict[str, Any]]:
     """The run that repairs is killed as well, at each of its steps."""
     for number in range(1, 1000):
         begun = _begun(order)
-        if "killed" not in run(document, kill):
+        if "killed" not in run(order["document"], kill):
             return
-        hit = run(then, ("after", number))
+        hit = run(_then(order), ("after", number))
         if "killed" not in hit:
             return
-        yield _ended(order, then, begun, hit)
+        yield _ended(order, begun, hit)
+
+
+def _then(order: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = order.get("then") or order["document"]
+    return found
 
 
 def _begun(order: dict[str, Any]) -> dict[str, Any]:
-    return {"start": run(order["start"]), "at_first": look(order["look"])}
+    return {"start": run(order["start"]), "at_first": kernels(order["look"])}
 
 
-def _ended(order: dict[str, Any], then: dict[str, Any], begun: dict[str, Any], hit: dict[str, Any]) -> dict[str, Any]:
-    """What a round tells, once its run was killed: what that left, and what two more runs make of it."""
-    return {
-        **begun,
-        "hit": hit,
-        "left": look(order["look"]),
-        "first": run(then),
-        "state": look(order["look"]),
-        "second": run(then),
-    }
+def _ended(order: dict[str, Any], begun: dict[str, Any], hit: dict[str, Any]) -> dict[str, Any]:
+    left = kernels(order["look"])
+    first = run(_then(order))
+    state = kernels(order["look"])
+    return {**begun, "hit": hit, "left": left, "first": first, "state": state, "second": run(_then(order))}
+
+
+def endless(documents: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    said: dict[str, Any] = {}
+    for number, document in enumerate(itertools.cycle(documents)):
+        yield {"begins": number, "said": said}
+        if not sys.stdin.readline():
+            return
+        said = run(document)
 
 
 def main() -> int:
-    order = json.load(sys.stdin)
+    order = json.loads(sys.stdin.readline())
     for place in STEPS:
         _owner(place)
     for name in ("_state.engine", "_state.apply", "_state.host_acts", "_state.host_document", "_state.objections"):
         importlib.import_module(LIBRARY + name)
-    for one in rounds(order):
+    for one in endless(order["endless"]) if "endless" in order else rounds(order):
         sys.stdout.write(json.dumps(one) + "\n")
         sys.stdout.flush()
     return 0

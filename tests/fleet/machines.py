@@ -59,6 +59,7 @@ class Cards(NamedTuple):
     second: str = "0000:05:00.0"  # e1000e, another way to reach the guest by ssh
     shared: tuple[str, ...] = ("0000:09:01.0", "0000:09:02.0")  # e1000 behind a PCI bridge: one IOMMU group
     ports: tuple[str, ...] = ("spare0", "spare1")  # buses 06 and 07
+    wire: str = "free"  # an end of the e1000e's wire that nothing is on, for a card that is plugged
 
 
 CARDS = Cards()
@@ -259,10 +260,10 @@ class Guest:
             time.sleep(0.3)
 
     def reset(self) -> None:
-        """As if its power had failed, and come back: the machine starts again at once, nothing is written."""
-        self.disconnect()
+        """As if its power had failed and come back: nothing more is written, and the machine starts again at once."""
         with contextlib.closing(self.qmp()) as qmp:
             qmp.call("system_reset")
+        self.disconnect()
 
     def reboot(self, *, boot_loader: bool = False) -> None:
         """Reboot it in order; with ``boot_loader`` as GRUB would, with the kernel arguments of its own grub.cfg."""
@@ -280,6 +281,10 @@ class Guest:
         else:
             self.run(["systemctl", "reboot"], check=False)
         self.disconnect()
+        self.comes_back(boot)
+
+    def comes_back(self, boot: str) -> None:
+        """Until ssh answers in another boot than that."""
         end = time.monotonic() + BOOT_LIMIT
         while time.monotonic() < end:
             self.wait()
@@ -422,6 +427,7 @@ def _network(port: int, second: int, name: str) -> Iterator[str]:
         bus = CARDS.ports[number - 6] if number > 5 else f"port{number}"
         yield from ("-device", f"pcie-root-port,id={bus},chassis={number},slot={number},addr=0x{number + 3:x}")
     # A wire is a hub: what one end sends, all others get.
+    yield from ("-netdev", f"hubport,id={CARDS.wire},hubid=0")
     for number, wire in ((1, 0), (2, 0), (3, 1), (4, 1)):
         yield from ("-netdev", f"hubport,id=wire{number},hubid={wire}")
         model = "e1000e" if number < 3 else "igb"

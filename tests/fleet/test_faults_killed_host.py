@@ -1,19 +1,16 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run on a host is killed at every step that it takes (rows 3 and 4 of what must be borne)."""
+"""A run on a host is killed at every step that it takes (row 3 of what must be borne)."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from bed import CARDS, HOME, Bed
+from bed import CARDS, HOME, INSIDE, Bed
 
-KILLER = Path(__file__).with_name("killer.py")
 CARD, OTHER = CARDS.e1000e
 PF = CARDS.igb[0]
 UNRELATED = {"devices": [{"device": OTHER, "driver": "kernel"}]}
@@ -25,9 +22,8 @@ def bound(driver: str, card: str = CARD) -> dict[str, Any]:
 
 def killed(guest: Bed, start: dict[str, Any], document: dict[str, Any], **order: Any) -> Iterator[dict[str, Any]]:
     """Each run that was killed, and what the next two made of it; see killer.py."""
-    guest.machine.write("/run/killer.py", KILLER.read_text())
     given = {"start": start, "document": document, "look": [CARD, PF], **order}
-    argv = ["python3", "/run/killer.py"]
+    argv = ["python3", f"{INSIDE}/killer.py"]
     said = guest.run(*argv, input=json.dumps(given), environment={"PYTHONPATH": HOME}, limit=600).stdout
     rounds = [json.loads(line) for line in said.splitlines()]
     *hit, last = rounds
@@ -131,43 +127,3 @@ def test_vfs_that_a_killed_run_has_left_half_done_are_repaired_by_any_document(g
         state = converges(one)[PF]
         assert len(state["vfs"]) in (1, 2) and all(state["vfs"]), one
         assert state["autoprobe"] == "1", one
-
-
-# The power fails
-
-
-def test_power_that_fails_in_the_middle_of_a_bind_leaves_nothing_to_repair(guest: Bed) -> None:
-    """A journal of another boot is not one: the card has come up with its driver, and stays there."""
-    guest.converge(bound("kernel"))
-    code = """
-        import os, signal
-        from ansible_collections.dpdk.hotplug.plugins.module_utils._host import writes
-        from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine
-        real = writes.Writer.write
-        def write(self, path, text):
-            real(self, path, text)
-            if path.endswith("unbind"):
-                os.sync()
-                os.kill(os.getpid(), signal.SIGKILL)
-        writes.Writer.write = write
-        engine.converge(given)
-    """
-    guest.python(code, bound("vfio-pci"), check=False)
-    assert guest.driver(CARD) == ""
-    kept = guest.read("/run/dpdk-hotplug/host/journal.json")
-    boot = guest.machine.boot_id()
-    guest.machine.reset()
-
-    def came_back() -> bool:
-        with contextlib.suppress(Exception):
-            return guest.machine.boot_id() != boot
-        return False
-
-    guest.until(came_back, "the guest to boot", 240)
-    guest.until(lambda: guest.driver(CARD) == "e1000e", "its driver")
-    guest.run("mkdir", "-p", "-m", "700", "/run/dpdk-hotplug/host")
-    guest.machine.write("/run/dpdk-hotplug/host/journal.json", kept)
-    assert not guest.converge(UNRELATED)["changed"]
-    assert guest.driver(CARD) == "e1000e"
-    guest.converge(bound("vfio-pci"))
-    assert guest.driver(CARD) == "vfio-pci"

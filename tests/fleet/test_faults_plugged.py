@@ -1,26 +1,33 @@
 # Copyright (c) 2026, the dpdk.hotplug developers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cards come and go while applications run (row 14), and slots are switched by dpdk_slot."""
+"""Cards come and go while applications run (row 14), and slots are switched by dpdk_slot.
+
+100 times under load in `make soak`; DPDK_HOTPLUG_SOAK_SEED repeats a run.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from bed import CARDS, PACKAGE, Bed, Pmd
+from releases import count
 
 NEW = "0000:06:00.0"  # behind CARDS.ports[0]
 MAC = "52:54:00:99:00:01"
 FIRST = CARDS.e1000e[0]
 
 
-def plug(guest: Bed) -> None:
+def plug(guest: Bed, **more: str) -> None:
     with contextlib.closing(guest.machine.qmp()) as qmp:
-        qmp.call("device_add", driver="e1000e", id="new", bus=CARDS.ports[0], mac=MAC, romfile="")
+        qmp.call("device_add", driver="e1000e", id="new", bus=CARDS.ports[0], mac=MAC, romfile="", **more)
     guest.until(lambda: guest.driver(NEW) == "e1000e" and guest.netdev(NEW), "the plugged card")
 
 
@@ -133,6 +140,66 @@ def test_a_card_that_is_pulled_out_in_the_middle_of_a_bind_is_told(plugged: Bed,
     plug(plugged)
     assert plugged.converge(bind("vfio-pci"))["changed"]
     assert plugged.driver(NEW) == "vfio-pci"
+
+
+# Under load
+
+
+def moving(pmd: Pmd, *cards: str) -> None:
+    """Each of the cards sends and gets packets."""
+
+    def counted() -> list[int]:
+        found = pmd.ports()
+        return [found[card]["stats"][name] for card in cards for name in ("ipackets", "opackets")]
+
+    before = counted()
+    pmd.bed.until(lambda: all(now > was for now, was in zip(counted(), before)), "packets")
+
+
+def started(*cards: str, **more: Any) -> dict[str, Any]:
+    ports = [{"device": one, "started": True} for one in cards]
+    return {"apps": [{"app": "web", "adapter": "testpmd", "ports": [*ports, *more.get("others", ())]}]}
+
+
+@pytest.mark.parametrize("lets_go", ["application", "run"])
+def test_a_card_is_pulled_out_again_and_again_while_packets_move(guest: Bed, lets_go: str) -> None:
+    """The application lets go of it by itself (--hot-plug) while a run may be at it, or a run has it let go.
+
+    The other card goes on, the next run has nothing to do, and with another card there all is as before.
+    """
+    seed = int(os.environ.get("DPDK_HOTPLUG_SOAK_SEED") or random.randrange(1 << 32))
+    print(f"DPDK_HOTPLUG_SOAK_SEED={seed}")
+    chance = random.Random(seed)
+    pmd = guest.served(options=["--hot-plug"] if lets_go == "application" else [])
+    guest.converge({**bind("vfio-pci", FIRST), **started(FIRST)})
+    guest.console("set fwd flowgen", "start")
+    absent = {"device": NEW, "state": "absent"}
+    for number in range(count(50)):
+        plug(guest, netdev=CARDS.wire)
+        guest.converge({**bind("vfio-pci"), **started(FIRST, NEW)})
+        moving(pmd, FIRST, NEW)
+        gone = started(FIRST, others=[absent])
+        asked = gone if lets_go == "run" or chance.random() < 0.5 else {**bind("kernel"), **gone}
+        late = chance.uniform(0, 1.0)
+
+        def run(late: float = late, asked: dict[str, Any] = asked) -> dict[str, Any]:
+            time.sleep(late)
+            return guest.request({"converge": asked})
+
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(run)
+            pull(guest, wait=False)
+        said = answer.result()
+        reason = said["error"]["reason"] if said.get("failed") else ""
+        print(f"pulled out {number + 1} times; after {late:.2f} s: {reason or said['changed']}", flush=True)
+        assert not reason or lets_go == "application", said
+        assert reason in ("", "removed_underneath", "no_device") and (not reason or NEW in said["error"]["message"])
+        guest.until(lambda: not there(guest), "the card to vanish")
+        guest.until(lambda: list(pmd.ports()) == [FIRST], "its port to go")
+        assert pmd.alive and guest.driver(FIRST) == "vfio-pci"
+        moving(pmd, FIRST)
+        assert not guest.converge(gone)["changed"]
+        assert guest.run("ls", "/run/dpdk-hotplug/host").stdout.split() == ["lock"], "nothing is left to repair"
 
 
 # Slots
