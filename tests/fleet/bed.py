@@ -23,9 +23,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agent import Agent
 from fleet import Fleet
 from machine import REPO
-from machines import CARDS, Failed, Guest
+from machines import CARDS, Done, Failed, Guest
 
 __all__ = ["CARDS", "Bed", "Failed", "Pmd"]
 
@@ -84,6 +85,7 @@ class Bed:
         self.inventory = fleet.inventory
         self.initial: dict[str, Any] = {}
         self._plugged: frozenset[str] = frozenset()
+        self._agent = Agent(machine, f"exec python3 {INSIDE}/serve.py {HOME}")
 
     @property
     def port(self) -> int:
@@ -99,13 +101,14 @@ class Bed:
             for one in sorted(library.rglob("*.py")):
                 tar.add(one, f"{HOME}/{PACKAGE.replace('.', '/')}/{one.relative_to(library)}")
             tests = REPO / "tests"
-            for name in ("fleet/inside.py", "fleet/killer.py", "integration/real/releases.py"):
+            for name in ("fleet/inside.py", "fleet/killer.py", "fleet/serve.py", "integration/real/releases.py"):
                 tar.add(tests / name, f"{INSIDE}/{os.path.basename(name)}")
             version = next(line for line in (REPO / "galaxy.yml").read_text().splitlines() if line[:8] == "version:")
             _add(tar, f"{HOME}/VERSION", version.partition(":")[2].strip() + "\n")
             _add(tar, COMMAND, _COMMAND_TEXT, 0o755)
         unpack = f"rm -rf {HOME} {INSIDE}; tar -C / -xzf - && python3 -m compileall -q {HOME} {INSIDE}"
         argv = [*self.machine.ssh(), unpack]
+        self._agent.close()
         subprocess.run(argv, input=pack.getvalue(), check=True, capture_output=True, timeout=LIMIT)
 
     def begin(self) -> None:
@@ -172,7 +175,21 @@ class Bed:
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """A command, as root; ``port``: of the other way by ssh. Raises Failed with what it printed."""
-        done = self.machine.run(argv, check=check, limit=limit, given=input or "", port=port, environment=environment)
+        if environment:
+            argv = ("env", *(f"{name}={value}" for name, value in environment.items()), *argv)
+        done = self._do({"argv": argv}, input or "", limit, port=port)
+        if done is None:
+            done = self.machine.run(argv, check=False, limit=limit, given=input or "", port=port)
+        return self._done(argv, done, check=check)
+
+    def _do(self, order: dict[str, Any], given: str, limit: float, *, port: int | None = None) -> Done | None:
+        """An order to serve.py; None where it must be done over a connection of its own."""
+        return None if port else self._agent.do({**order, "input": given}, limit)
+
+    def _done(self, argv: Sequence[str], done: Done, *, check: bool) -> subprocess.CompletedProcess[str]:
+        if check and done.code:
+            said = f"ended with {done.code}\n{done.out}{done.err}"
+            raise Failed(f"{self.machine.name}: {shlex.join(argv)[:500]}: {said}")
         return subprocess.CompletedProcess(argv, done.code, done.out, done.err)
 
     def shell(self, script: str, *, port: int | None = None) -> str:
@@ -181,28 +198,40 @@ class Bed:
 
     def inside(self, verb: str, **given: Any) -> Any:
         """A verb of inside.py."""
-        return json.loads(self.run("python3", f"{INSIDE}/inside.py", verb, input=json.dumps(given)).stdout)
+        text, argv = json.dumps(given), ("python3", f"{INSIDE}/inside.py", verb)
+        done = self._do({"verb": verb}, text, LIMIT)
+        ran = self.run(*argv, input=text) if done is None else self._done(argv, done, check=True)
+        return json.loads(ran.stdout)
 
     def python(self, code: str, given: Any = None, *, check: bool = True) -> Any:
         """Run a program that has the library: ``given`` is there by that name, and ``answer`` is what comes back."""
-        program = (
-            f"import json, sys\nsys.path.insert(0, {HOME!r})\ngiven = json.load(sys.stdin)\nanswer = None\n"
-            f"{textwrap.dedent(code)}\nprint(json.dumps(answer))\n"
-        )
-        packed = base64.b64encode(program.encode()).decode()
-        runs = f"import base64; exec(compile(base64.b64decode('{packed}'), 'test', 'exec'))"
-        done = self.run("python3", "-c", runs, input=json.dumps(given), check=check)
-        return json.loads(done.stdout.splitlines()[-1]) if done.stdout else None
+        code, text = textwrap.dedent(code), json.dumps(given)
+        done = self._do({"code": code}, text, LIMIT)
+        if done is None:
+            program = (
+                f"import json, sys\nsys.path.insert(0, {HOME!r})\ngiven = json.load(sys.stdin)\nanswer = None\n"
+                f"{code}\nprint(json.dumps(answer))\n"
+            )
+            packed = base64.b64encode(program.encode()).decode()
+            runs = f"import base64; exec(compile(base64.b64decode('{packed}'), 'test', 'exec'))"
+            ran = self.run("python3", "-c", runs, input=text, check=check)
+        else:
+            ran = self._done(("python3", code), done, check=check)
+        return json.loads(ran.stdout.splitlines()[-1]) if ran.stdout else None
 
     # The command dpdk-hotplug
 
     def request(self, request: Mapping[str, Any], *, port: int | None = None) -> dict[str, Any]:
         """What the command answers to a request; a failure has ``failed``, ``reason`` and ``message``."""
-        done = self.run(COMMAND, "request", input=json.dumps(request), check=False, port=port)
+        text = json.dumps(request)
+        done = self._do({"command": ["request"]}, text, LIMIT, port=port)
+        if done is None:
+            ran = self.run(COMMAND, "request", input=text, check=False, port=port)
+            done = Done(ran.returncode, ran.stdout, ran.stderr)
         try:
-            answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+            answer: dict[str, Any] = json.loads(done.out.splitlines()[-1])
         except (ValueError, IndexError):
-            raise Failed(f"{request}: no answer, ended with {done.returncode}: {done.stdout}{done.stderr}") from None
+            raise Failed(f"{request}: no answer, ended with {done.code}: {done.out}{done.err}") from None
         return answer
 
     def converge(self, document: Mapping[str, Any], *, check: bool = False, port: int | None = None) -> dict[str, Any]:
@@ -211,9 +240,9 @@ class Bed:
         assert not answer.get("failed"), answer
         return answer
 
-    def refused(self, document: Mapping[str, Any], *, port: int | None = None) -> dict[str, Any]:
+    def refused(self, document: Mapping[str, Any], *, check: bool = False, port: int | None = None) -> dict[str, Any]:
         """The error with which a document fails."""
-        answer = self.request({"converge": document}, port=port)
+        answer = self.request({"converge": document, "check": check}, port=port)
         assert answer.get("failed"), answer
         error: dict[str, Any] = answer["error"]
         return error

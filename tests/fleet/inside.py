@@ -395,7 +395,7 @@ def stop(pid: int, number: int = signal.SIGTERM) -> bool:
     return ended
 
 
-_VERBS: dict[str, Callable[..., Any]] = {
+VERBS: dict[str, Callable[..., Any]] = {
     "snapshot": snapshot,
     "empty": empty,
     "restore": restore,
@@ -412,7 +412,7 @@ _VERBS: dict[str, Callable[..., Any]] = {
 
 def main() -> int:
     given = json.loads(sys.stdin.read() or "{}")
-    print(json.dumps(_VERBS[sys.argv[1]](**given)))
+    print(json.dumps(VERBS[sys.argv[1]](**given)))
     return 0
 
 

@@ -57,6 +57,9 @@ def test_what_the_kernel_cannot_give_is_told_in_numbers_and_taken_back(guest: Be
 def test_what_there_is_not_and_what_is_in_use_is_refused(guest: Bed) -> None:
     size = guest.refused(pages(("16M", 4, None)))
     assert size["reason"] == "hugepages_size" and "2M" in size["message"] and "1G" in size["message"]
+    mounted = {"mounts": [{"path": MOUNT, "size": "16M"}]}
+    mount = guest.refused({"hugepages": {**pages(("2M", 4, 0))["hugepages"], **mounted}})
+    assert mount["reason"] == "hugepages_size" and "actions" not in mount and counts(guest) == [0, 0]
     node = guest.refused(pages(("2M", 4, 7)))
     assert node["reason"] == "no_node" and "0, 1" in node["message"]
     pmd = guest.testpmd()
