@@ -20,6 +20,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 import chroots
+import small_initrd
 from machine import cache, key
 
 SUITES = {"22.11": "bookworm", "24.11": "trixie"}
@@ -123,7 +124,12 @@ def ensure(release: str) -> Image:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.is_dir():
             _build(release, target)
-    return Image(target / "disk", target / "kernel", target / "initrd", ssh_key())
+        initrd = target / f"initrd-{key(Path(small_initrd.__file__).read_text())}"
+        if not initrd.exists():
+            partial = target / "initrd.partial"
+            partial.write_bytes(small_initrd.small((target / "initrd").read_bytes()))
+            partial.rename(initrd)
+    return Image(target / "disk", target / "kernel", initrd, ssh_key())
 
 
 def _build(release: str, target: Path) -> None:

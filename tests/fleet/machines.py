@@ -30,6 +30,8 @@ BOOT_LIMIT = 240
 # Where the machine is virtual itself, its host may refuse to set the register for these capabilities.
 _KVM = ("-accel", "kvm", "-cpu", "host,-arch-capabilities")
 _KVM_PATIENCE = 8.0
+# What DPDK needs, pages of 1 GiB, and little else: what a processor can do is probed, and modules are loaded for it.
+_EMULATED = "Nehalem,+pdpe1gb,+rdtscp,+x2apic"
 _ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt mitigations=off quiet loglevel=4 net.ifnames=1 panic=-1"
 )
@@ -70,7 +72,7 @@ def accelerator() -> tuple[str, ...]:
     """KVM where it works, which only booting tells, else QEMU's own emulation."""
     if os.access("/dev/kvm", os.R_OK | os.W_OK) and _boots_with_kvm():
         return _KVM
-    return ("-accel", "tcg,thread=multi", "-cpu", "max")
+    return ("-accel", "tcg,thread=multi", "-cpu", _EMULATED)
 
 
 def _boots_with_kvm() -> bool:
