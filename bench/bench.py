@@ -4,6 +4,7 @@
 """Measures what the README promises of speed, each figure interleaved with its peer in one run, on real applications.
 
     python bench/bench.py [--rounds N] [--only GROUP ...] [--json FILE]
+    python bench/bench.py --readme      writes the figures that are kept into the README
 
 Run it by `make bench` (`make bench ONLY="devices ssh"` for some groups), as root, with the Python of an environment
 that has ansible-core, on a machine that does nothing else. It prints a table of medians and keeps them as JSON; groups
@@ -45,6 +46,7 @@ GROUPS = {
     "scale": "the playbook converge, from 1 to 200 hosts over ssh, and to 5,000 names",
 }
 _ON_THE_MACHINE = ("devices",)
+_BEGIN, _END = "<!-- figures of bench/results.json, written by bench/bench.py --readme -->", "<!-- end of figures -->"
 
 
 def measure(group: str, rounds: int) -> list[Figure]:
@@ -89,6 +91,19 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
+def into_readme(figures: Sequence[Figure], readme: Path) -> None:
+    """A table of the figures between the two marks that are there."""
+    rows = ["| measure | measured | reach | |", "| --- | --- | --- | --- |"]
+    for one in figures:
+        missed = "" if one["met"] else "**missed**; "
+        cells = (one["measure"], f"{one['value']:.2f} {one['unit']}", one["reach"], f"{missed}{one['detail']}")
+        rows.append("| " + " | ".join(cells) + " |")
+    before, begin, rest = readme.read_text().partition(_BEGIN)
+    _old, end, after = rest.partition(_END)
+    assert begin and end
+    readme.write_text(f"{before}{begin}\n" + "\n".join(rows) + f"\n{end}{after}")
+
+
 def kept(path: Path) -> list[Figure]:
     """The figures of groups that are there already."""
     try:
@@ -106,6 +121,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path, default=HERE / "results.json")
     parser.add_argument("--only", nargs="*", choices=(*GROUPS,), default=())
+    parser.add_argument("--readme", action="store_true")
     parser.add_argument("--in", dest="directory", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("group", nargs="?", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -113,6 +129,9 @@ def main() -> None:
         inside(given.group, given.directory, given.rounds, given.json)
         return
     figures = kept(given.json)
+    if given.readme:
+        into_readme(figures, REPO / "README.md")
+        return
     for group in given.only or GROUPS:
         fresh = measure(group, given.rounds)
         figures = [one for one in figures if one["group"] != group] + fresh

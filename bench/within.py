@@ -54,7 +54,9 @@ def main(archive: str, what: str, text: str, device: str = "") -> None:
     sys.path.insert(0, archive)
     document = json.loads(text)
     begin = time.perf_counter()
+    load("_errors")  # as every module does, before anything else
     if what == "info":
+        load("_app_modules")
         result: Any = load("_state.info").apps()
     elif what == "devices":
         load("_host_info_modules")

@@ -58,8 +58,10 @@ def pci_address(text: str) -> str:
     return "" if device > 0x1F else f"{domain:04x}:{bus:02x}:{device:02x}.{function:x}"
 
 
-def _refuse(text: str, why: str, way_out: str) -> t.NoReturn:
-    raise HotplugError("bad_devargs", f"device {text[:160]!r}: {why}", way_out=way_out, device=text[:160])
+def _refused(text: str, what: str, device: Devargs | None = None) -> HotplugError:
+    from ._bad_devices import refusal
+
+    return refusal(text, what, device)
 
 
 def parse(text: str) -> Devargs:
@@ -68,7 +70,7 @@ def parse(text: str) -> Devargs:
     Source: lib/eal/common/eal_common_devargs.c, rte_devargs_parse().
     """
     if not isinstance(text, str) or not text:
-        raise HotplugError("bad_devargs", "a device is empty", way_out="Give a PCI address or a --vdev string.")
+        raise _refused("", "empty")
     name, _comma, args = text.partition(",")
     bus = ""
     for known in ("pci:", "vdev:"):
@@ -78,22 +80,12 @@ def parse(text: str) -> Devargs:
     if address:
         bus, name = "pci", address
     elif bus == "pci" or not _VDEV.fullmatch(name):
-        _refuse(
-            text,
-            "neither a PCI address nor the name of a virtual device",
-            "Write 0000:01:00.0, or a name of letters, digits, '_', '-' and '.' such as net_pcap0, then its arguments.",
-        )
+        raise _refused(text, "name")
     if _comma and not _ARGS.fullmatch(args):
-        _refuse(text, "its arguments are empty or hold blanks or unprintable characters", "Write key=value,key=value.")
+        raise _refused(text, "args")
     device = Devargs(bus or "vdev", name, args)
-    if len(name) > MAX_NAME:
-        _refuse(text, f"its name has {len(name)} characters, DPDK takes {MAX_NAME}", "Shorten the name.")
-    if len(device.wire) > MAX_WIRE:
-        _refuse(
-            text,
-            f"with its bus it has {len(device.wire)} bytes, DPDK takes {MAX_WIRE} and would cut the rest",
-            "Shorten the arguments, for instance the paths in them.",
-        )
+    if len(name) > MAX_NAME or len(device.wire) > MAX_WIRE:
+        raise _refused(text, "length", device)
     return device
 
 

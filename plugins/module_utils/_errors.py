@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+if "zipimport" in type(globals()["__loader__"]).__module__:
+    # Every call imports this file first.
+    from . import _archive  # noqa: F401
+
 
 class HotplugError(Exception):
     """A refusal or a failure that an operator can act on.
@@ -48,6 +52,11 @@ class HotplugError(Exception):
         error.update({key: value for key, value in known.items() if value})
         error.update(self.fields)
         return {"msg": str(self), "error": error}
+
+
+def failure(error: HotplugError) -> dict[str, t.Any]:
+    """A failure as a module returns it: something has changed where not all could be taken back."""
+    return {"changed": bool(error.fields.get("not_undone")), **error.result()}
 
 
 def _shown(text: str) -> str:

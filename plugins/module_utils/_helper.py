@@ -114,7 +114,8 @@ def has_commands(value: t.Any) -> bool:
 
 
 _COMMANDS = ("commands", "drain", "undrain")
-_OF_PORTS = ("dpdk_port", "dpdk_port_info", "dpdk_app_info", "dpdk_evacuation")
+_OF_A_PORT = ("dpdk_port",)
+_OF_APPS = ("dpdk_port_info", "dpdk_app_info", "dpdk_evacuation")
 _OF_THE_HOST = ("dpdk_device", "dpdk_sriov", "dpdk_hugepages", "dpdk_slot", "dpdk_host")
 _LOOKS_AT_THE_HOST = ("dpdk_device_info", "dpdk_hugepages_info", "dpdk_host_info")
 
@@ -122,8 +123,10 @@ _LOOKS_AT_THE_HOST = ("dpdk_device_info", "dpdk_hugepages_info", "dpdk_host_info
 def _as_module(name: t.Any, options: t.Any, begin: t.Callable[[], None], *, check: bool) -> dict[str, t.Any]:
     """What a task gets from the module of that name; the very functions that the module calls."""
     place: t.Any
-    if name in _OF_PORTS:
+    if name in _OF_A_PORT:
         from . import _modules as place
+    elif name in _OF_APPS:
+        from . import _app_modules as place
     elif name in _OF_THE_HOST:
         from . import _host_modules as place
     elif name in _LOOKS_AT_THE_HOST:

@@ -193,8 +193,8 @@ apps:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import app_info, failure
+from ansible_collections.dpdk.hotplug.plugins.module_utils._app_modules import app_info
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 
 _OPTIONS = {
     "app": {"type": "str"},

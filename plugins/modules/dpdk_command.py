@@ -92,9 +92,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 from ansible_collections.dpdk.hotplug.plugins.module_utils._install import run
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure
 
 _OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -313,8 +313,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import evacuation, failure
+from ansible_collections.dpdk.hotplug.plugins.module_utils._app_modules import evacuation
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 
 _WORDS = {"type": "list", "elements": "str"}
 _COMMANDS = ("attach", "detach", "start", "stop", "status", "drain", "undrain")

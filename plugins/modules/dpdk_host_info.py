@@ -109,9 +109,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host_info_modules import host_info
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure
 
 _OPTIONS: dict[str, dict[str, str]] = {}
 SPEC = {

@@ -195,9 +195,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host_modules import hugepages
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure
 
 _PAGES = {
     "size": {"type": "str", "required": True},

@@ -641,8 +641,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure, port
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
+from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import port
 
 _PORT = {
     "device": {"type": "str"},

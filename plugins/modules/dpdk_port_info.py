@@ -172,8 +172,8 @@ unread:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure, port_info
+from ansible_collections.dpdk.hotplug.plugins.module_utils._app_modules import port_info
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 
 _OPTIONS = {
     "app": {"type": "str"},

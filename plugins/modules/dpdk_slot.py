@@ -149,9 +149,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host_modules import slot
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure
 
 _SLOT = {
     "device": {"type": "str"},

@@ -240,9 +240,8 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host_modules import sriov
-from ansible_collections.dpdk.hotplug.plugins.module_utils._modules import failure
 
 _VF = {
     "index": {"type": "int", "required": True},

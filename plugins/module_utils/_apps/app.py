@@ -65,28 +65,6 @@ class App(t.NamedTuple):
     def is_grout(self) -> bool:
         return self.program == "grout"
 
-    @property
-    def params(self) -> tuple[str, ...]:
-        """Its EAL parameters, or its whole command line where telemetry does not tell them."""
-        return self.command if self.eal_params is None else self.eal_params
-
-    def has_option(self, *options: str) -> bool:
-        """Whether it was started with one of these EAL options."""
-        return any(word.partition("=")[0] in options for word in self.params)
-
-    def option_values(self, *options: str) -> list[str]:
-        """The values of an EAL option, written as ``--vdev X``, ``--vdev=X``, ``-a X`` or ``-aX``."""
-        values: list[str] = []
-        words = iter(self.params)
-        for word in words:
-            if word in options:
-                values.extend(value for value in (next(words, None),) if value is not None)
-            for option in options:
-                joined = option + "=" if option.startswith("--") else option
-                if word.startswith(joined) and word != option:
-                    values.append(word[len(joined) :])
-        return values
-
 
 class Port(t.NamedTuple):
     """One ethdev port of an application, as telemetry ``/ethdev/info`` tells it.

@@ -30,7 +30,7 @@ from .._state.home import directory_of
 from .._system import Directory
 from .console import END, IF_LOST, MAX_LINE, OUTPUT, PROMPT, TURN, eal_runtime_dir
 from .discovery import check_prefix
-from .reach_testpmd import CONSOLE
+from .reach import CONSOLE
 
 _UCRED = struct.Struct("=iII")
 # prctl(2): PR_SET_PDEATHSIG.

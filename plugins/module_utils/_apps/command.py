@@ -14,7 +14,7 @@ from .._devices import Devargs
 from .._errors import HotplugError
 from . import hooks
 from .app import App, Port
-from .ports import Observer
+from .observers import Observer
 
 if t.TYPE_CHECKING:
     from .vitals import Vitals

@@ -19,7 +19,7 @@ from .._errors import HotplugError
 from .._state.home import directory_of
 from .._system import Directory, System
 from .app import App
-from .reach_testpmd import CONSOLE, consoles
+from .reach import CONSOLE, consoles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

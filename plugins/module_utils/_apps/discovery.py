@@ -30,11 +30,9 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.+:@-]{1,64}")
 def check_prefix(prefix: str) -> str:
     """The file prefix, refused when it could be more than the name of a directory entry."""
     if not _PREFIX.fullmatch(prefix) or prefix in (".", ".."):
-        raise HotplugError(
-            "bad_prefix",
-            f"file prefix {prefix[:80]!r} is not a name",
-            way_out="It may hold letters, digits and _ . + : @ -, 64 characters at most, and is never a path.",
-        )
+        from .._state.refusals import bad_prefix
+
+        raise bad_prefix(prefix)
     return prefix
 
 
@@ -126,7 +124,7 @@ def _in(system: System, view: View, place: str, prefix: str, above: Directory) -
             )
             owner, release = _config(directory) if "config" in names else (0, None)
             served = [_ask(directory, name, app) for name in names if _TELEMETRY.fullmatch(name)]
-            return [_describe(system, found, directory, above) for found in _combine(app, owner, release, served)]
+            return [_describe(system, found, directory, above) for found in _combined(app, owner, release, served)]
     except HotplugError as error:
         return [] if error.reason == "unreadable" else [app._replace(distrust=error.message)]
 
@@ -166,30 +164,13 @@ def _ask(directory: Directory, name: str, app: App) -> App:
     return app._replace(eal_params=words)
 
 
-def _combine(app: App, owner: int, release: releases.Release | None, served: list[App]) -> list[App]:
-    """The applications of one directory: the one that holds its lock, and those that run in memory only."""
-    living = [one for one in served if one.pid and one.pid != owner]
-    primary = [
-        one._replace(
-            pid=owner, shared=True, release=release, telemetry_error=one.telemetry_error or _other(one, release)
-        )
-        for one in served
-        if owner and one.pid == owner
-    ]
-    if owner and not primary:
-        # Its socket may be held by another, or does not answer at all: that is said, and nothing is taken from it.
-        silent = next((one for one in served if not one.pid), app)
-        error = silent.telemetry_error or f"no telemetry socket of pid {int(owner)}"
-        primary = [app._replace(pid=owner, shared=True, release=release, telemetry_error=error)]
-    if primary or living:
-        return primary + living
-    return [app._replace(release=release)]
+def _combined(app: App, owner: int, release: releases.Release | None, served: list[App]) -> list[App]:
+    """The applications of one directory."""
+    if owner and [one.pid for one in served] == [owner] and served[0].release == release:
+        return [served[0]._replace(shared=True)]
+    from .neighbours import combined
 
-
-def _other(app: App, release: releases.Release | None) -> str:
-    if app.release == release:
-        return ""
-    return f"telemetry says {app.version}, the application's config file {release}"
+    return combined(app, owner, release, served)
 
 
 def _describe(system: System, app: App, directory: Directory, above: Directory) -> App:

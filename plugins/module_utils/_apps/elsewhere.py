@@ -12,6 +12,7 @@ import typing as t
 from .._system import System
 from .app import App
 from .discovery import View, in_view
+from .options import option_values
 
 # EAL's interrupt thread, which every EAL process has (lib/eal/linux/eal_interrupts.c; since 23.11 "dpdk-").
 _EAL_THREADS = (b"eal-intr-thread\n", b"dpdk-intr\n")
@@ -71,10 +72,10 @@ def _unlisted(system: System, eal: t.Sequence[int], apps: t.Sequence[App]) -> li
         if pid in seen or process is None:
             continue
         app = App("", "", "", pid, system.uid(pid), process.start_time, process.name, system.command(pid))
-        if "secondary" in app.option_values("--proc-type"):
+        if "secondary" in option_values(app, "--proc-type"):
             continue
         # grout starts EAL with neither files nor telemetry: its own name tells more than EAL's default.
-        prefix = (app.option_values("--file-prefix") or ["grout" if app.is_grout else "rte"])[-1]
+        prefix = (option_values(app, "--file-prefix") or ["grout" if app.is_grout else "rte"])[-1]
         ours = os.geteuid() in (0, app.uid)
         why = "it serves no telemetry" if ours else "what it serves is not open to other users"
         found.append(app._replace(prefix=prefix, telemetry_error=why))

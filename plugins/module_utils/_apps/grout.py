@@ -20,6 +20,7 @@ from .._errors import HotplugError
 from .._system import System
 from . import hooks
 from .app import App, Port
+from .options import option_values
 from .reach_others import GROUT_VERBS
 
 PROGRAM = "grcli"
@@ -38,7 +39,7 @@ def socket_of(app: App, system: System) -> str:
     """Where grout serves its API: its option, its environment, or the default."""
     words = list(app.command)
     own = app._replace(eal_params=None, command=tuple(words[: words.index("--")] if "--" in words else words))
-    told = own.option_values("-s", "--socket")
+    told = option_values(own, "-s", "--socket")
     for one in system.read(f"/proc/{app.pid}/environ").split(b"\0"):
         if one.startswith(b"GROUT_SOCK_PATH=") and not told:
             told = [one.partition(b"=")[2].decode("utf-8", "replace")]

@@ -13,6 +13,9 @@ from .._errors import HotplugError
 from .._system import Directory, System
 from .app import App, Means, Port, Reach
 
+if t.TYPE_CHECKING:
+    from .observers import Observer
+
 # RTE_MAX_ETHPORTS is 32 unless DPDK was built otherwise (config/rte_config.h): look on while a block is full or
 # more are listed.
 DEFAULT_SLOTS = 32
@@ -21,30 +24,12 @@ _MAX_PORTS = 1024
 _UNUSED = 0
 
 
-class Observer(t.Protocol):
-    """What tells the ports of an application. Both raise HotplugError."""
-
-    def read(self) -> list[Port]:
-        """All ports, by port id."""
-
-    def again(self, port_ids: t.Iterable[int]) -> list[Port]:
-        """Those of the ports that are still there."""
-
-
 def observer(app: App, reach: Reach, means: Means, system: System, *, timeout: float) -> Observer:
     """What tells the ports of an application that is reached this way; ``timeout``: seconds."""
-    if reach.adapter == "command" and "status" in means.commands:
-        from .command import CommandPorts
+    if reach.adapter in ("command", "openvswitch", "grout"):
+        from .observers import own_observer
 
-        return CommandPorts(app, means.commands["status"], timeout=timeout)
-    if reach.adapter == "openvswitch":
-        from .openvswitch import OpenVSwitchPorts
-
-        return OpenVSwitchPorts(app, system, timeout=timeout)
-    if reach.adapter == "grout":
-        from .grout import GroutPorts
-
-        return GroutPorts(app, system, timeout=timeout)
+        return own_observer(app, reach, means, system, timeout=timeout) or Ports(app)
     return Ports(app)
 
 
@@ -58,10 +43,10 @@ class Ports:
         """All ports, by port id, those owned by another device included."""
         with self.session() as session:
             (answer,) = session.ask("/ethdev/list")
-            listed = _listed(session, answer)
+            listed = listed_ids(session, answer)
             ports: list[Port] = []
             for first in range(0, _MAX_PORTS, DEFAULT_SLOTS):
-                block = _read(session, range(first, first + DEFAULT_SLOTS), listed)
+                block = read_ports(session, range(first, first + DEFAULT_SLOTS), listed)
                 ports += block
                 if len(block) < DEFAULT_SLOTS and max(listed, default=0) < first + DEFAULT_SLOTS:
                     break
@@ -71,14 +56,7 @@ class Ports:
         """Those of the ports that are still there, read afresh. ``owned`` is not looked at."""
         wanted = tuple(port_ids)
         with self.session() as session:
-            return _read(session, wanted, wanted)
-
-    def glance(self, port_ids: t.Sequence[int]) -> tuple[frozenset[int], list[Port]]:
-        """What /ethdev/list has, and those of the ports still there: cheap, and blind to new ports with an owner."""
-        with self.session() as session:
-            (listed,) = session.ask("/ethdev/list")
-            ids = _listed(session, listed)
-            return ids, _read(session, port_ids, ids)
+            return read_ports(session, wanted, wanted)
 
     def session(self) -> Telemetry:
         """With its telemetry, once it is sure that this is the application's. Raises HotplugError."""
@@ -100,7 +78,7 @@ class Ports:
         return session
 
 
-def _listed(session: Telemetry, answer: t.Any) -> frozenset[int]:
+def listed_ids(session: Telemetry, answer: t.Any) -> frozenset[int]:
     if answer is None:
         return frozenset()
     if not isinstance(answer, list) or {*map(type, answer)} - {int}:  # isinstance() lets True pass
@@ -108,7 +86,7 @@ def _listed(session: Telemetry, answer: t.Any) -> frozenset[int]:
     return frozenset(answer)
 
 
-def _read(session: Telemetry, port_ids: t.Iterable[int], listed: t.Collection[int]) -> list[Port]:
+def read_ports(session: Telemetry, port_ids: t.Iterable[int], listed: t.Collection[int]) -> list[Port]:
     wanted = tuple(port_ids)
     answers = session.ask(*(f"/ethdev/info,{port_id}" for port_id in wanted))
     return [

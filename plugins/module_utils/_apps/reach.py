@@ -10,27 +10,30 @@ import os
 import typing as t
 
 from .._binding import releases
+from .._state.home import directory_of
 from .._system import System
 from .app import App, Means, Reach
 
+# The socket of a console, in the directory that we keep for an application.
+CONSOLE = "console"
 MULTIPROCESS_VERBS = ("attach", "detach")
 
 
 def reaches(app: App, system: System) -> t.Iterator[Reach]:
     """Every adapter and channel, the preferred one first, and whether it reaches the application.
 
-    One after the other: what is imported for a way that is not looked at would cost time on the host.
+    One after the other: what is imported for a way that is not looked at would cost time on the host. A testpmd without
+    a console is an application as any other.
     """
-    if app.is_testpmd:
-        from .reach_testpmd import testpmd
+    console = app.is_testpmd and has_console(app)
+    if console or app.is_openvswitch or app.is_grout:
+        from .reach_others import own
 
-        yield testpmd(app, system)
-    if app.is_openvswitch or app.is_grout:
-        from . import reach_others
-
-        yield reach_others.openvswitch(app, system) if app.is_openvswitch else reach_others.grout(app, system)
+        yield own(app, system)
     yield from multiprocess(app, system)
-    yield _command(app, Means())
+    from .reach_others import last
+
+    yield from last(app, system, console=console)
 
 
 def choose(
@@ -46,7 +49,12 @@ def choose(
     Who gives commands of their own wants these.
     """
     ways: dict[str, list[str]] = {}
-    for one in [_command(app, means)] if means.commands else reaches(app, system):
+    found = reaches(app, system)
+    if means.commands:
+        from .reach_others import command
+
+        found = iter((command(app, means),))
+    for one in found:
         if adapter not in ("auto", one.adapter) or (one.channel and channel not in ("auto", one.channel)):
             continue
         if one.usable:
@@ -57,10 +65,18 @@ def choose(
     raise unreachable(app, ways, adapter)
 
 
-def _command(app: App, means: Means) -> Reach:
-    from .reach_others import command
+def consoles(app: App) -> list[str]:
+    """The directories in which the console of an application can be: root's, and its user's own."""
+    return [
+        root + directory_of(app.prefix, app.runtime_dir, uid)
+        for root in sorted({"", app.root})
+        for uid in sorted({0, app.uid})
+    ]
 
-    return command(app, means)
+
+def has_console(app: App) -> bool:
+    """Whether there is anything where a console would be."""
+    return any(os.path.lexists(f"{place}/{CONSOLE}") for place in consoles(app))
 
 
 def multiprocess(app: App, system: System) -> t.Iterator[Reach]:
@@ -102,7 +118,9 @@ def _no_ipc(app: App) -> str:
         return "its release is not known: its config file is not complete"
     facts = releases.facts(app.release)
     if facts is None:
-        return f"the message layout of DPDK {app.release} is not known ({', '.join(releases.known())} are)"
+        from .._binding.release_notes import known
+
+        return f"the message layout of DPDK {app.release} is not known ({', '.join(known())} are)"
     return no_ports(app)
 
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from .._errors import HotplugError
 from .._system import System
 from .app import App, Means, Reach
@@ -15,6 +17,22 @@ OPENVSWITCH_VERBS = ("attach", "detach", "attach_started", "detach_started")
 GROUT_VERBS = ("attach", "detach", "start", "stop", "attach_started", "detach_started")
 # What commands of the operator can be for; status is how the ports are read, and no verb.
 COMMAND_VERBS = ("attach", "detach", "start", "stop")
+
+
+def own(app: App, system: System) -> Reach:
+    """By the adapter for applications of its kind."""
+    if app.is_testpmd:
+        from .reach_testpmd import testpmd
+
+        return testpmd(app, system)
+    return openvswitch(app, system) if app.is_openvswitch else grout(app, system)
+
+
+def last(app: App, system: System, *, console: bool) -> t.Iterator[Reach]:
+    """What is looked at last; ``console``: whether a testpmd's was looked at."""
+    if app.is_testpmd and not console:
+        yield own(app, system)
+    yield command(app, Means())
 
 
 def command(app: App, means: Means) -> Reach:

@@ -6,18 +6,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
 from .._errors import HotplugError
-from .._state.home import directory_of
 from .._system import System
 from .app import App, Reach
-from .reach import closed
+from .reach import closed, has_console
 
-# The socket of a console, in the directory that we keep for an application.
-CONSOLE = "console"
 TESTPMD_VERBS = ("attach", "detach", "start", "stop")
 # app/test-pmd/parameters.c: getopt_long() takes the short options together, -ia, and long ones cut short.
 _SHORT_INTERACTIVE = re.compile(r"-[ahi]*i[ahi]*")
@@ -45,18 +41,9 @@ def _no_console(app: App) -> str:
         return "it was started without -i, so it has no console"
     if app.telemetry_error or not app.telemetry:
         return f"its ports cannot be read: {app.telemetry_error or 'it serves no telemetry'}"
-    if not any(os.path.lexists(f"{place}/{CONSOLE}") for place in consoles(app)):
+    if not has_console(app):
         return "its console is not reachable: start it with dpdk-hotplug console"
     return ""
-
-
-def consoles(app: App) -> list[str]:
-    """The directories in which the console of an application can be: root's, and its user's own."""
-    return [
-        root + directory_of(app.prefix, app.runtime_dir, uid)
-        for root in sorted({"", app.root})
-        for uid in sorted({0, app.uid})
-    ]
 
 
 def is_interactive(command: t.Sequence[str]) -> bool:

@@ -20,6 +20,7 @@ import sys
 import time
 import typing as t
 
+from .._apps.options import option_values
 from .._devices import Devargs
 from .._errors import HotplugError
 from .._system import System
@@ -205,7 +206,7 @@ class EalChannel:
             ("iova_mode", "--iova-mode", r"pa|va"),
             ("vf_token", "--vfio-vf-token", _VF_TOKEN),
         ):
-            values = [value for value in self.app.option_values(option) if re.fullmatch(pattern, value)]
+            values = [value for value in option_values(self.app, option) if re.fullmatch(pattern, value)]
             options.update({name: values[-1]} if values else {})
         return options
 

@@ -74,11 +74,13 @@ class Primary:
     def __init__(self, directory: Directory, release: releases.Release, *, pid: int, uid: int) -> None:
         facts = releases.facts(release)
         if facts is None:
+            from .release_notes import known
+
             raise HotplugError(
                 "unknown_release",
                 f"the message layout of DPDK {release} is not known",
                 way_out="Known are {}; a wrong length would end the application's multi-process thread. "
-                "Use channel 'eal', or a newer version of this collection.".format(", ".join(releases.known())),
+                "Use channel 'eal', or a newer version of this collection.".format(", ".join(known())),
             )
         self._size = facts.message_size
         self._directory = directory

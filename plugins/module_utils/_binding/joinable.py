@@ -13,6 +13,7 @@ import re
 import stat
 import typing as t
 
+from .._apps.options import has_option
 from .._devices import Devargs
 from .._errors import HotplugError
 from .._system import System
@@ -171,7 +172,7 @@ def _same_file(system: System, one: str, other: str) -> bool:
 def _sharing(app: App, system: System) -> t.Iterator[HotplugError]:
     """Whether the application shares its memory with secondaries at all."""
     directory = f"{app.runtime_dir}/{app.prefix}"
-    if app.has_option("--in-memory", "--no-shconf") or not system.read(f"{directory}/config", 8):
+    if has_option(app, "--in-memory", "--no-shconf") or not system.read(f"{directory}/config", 8):
         yield obstacle(
             app,
             "no_shared_files",
@@ -180,7 +181,7 @@ def _sharing(app: App, system: System) -> t.Iterator[HotplugError]:
         )
         return
     # The maps of a process with many drivers are long: they are read where nothing else tells.
-    without = app.has_option("--no-huge") or not system.read(f"{directory}/hugepage_info", 1)
+    without = has_option(app, "--no-huge") or not system.read(f"{directory}/hugepage_info", 1)
     pages = [] if without else re.findall(_PAGE_FILE % re.escape(app.prefix), _maps(app.pid, system))
     if not pages:
         yield obstacle(

@@ -34,55 +34,31 @@ class Release(t.NamedTuple):
 
 
 class Facts(t.NamedTuple):
-    """What the binding has to know of a release.
+    """What a call has to know of a release; what else is known of it: see release_notes.py.
 
-    ``soname``: the N of librte_eal.so.N. ``message_size``: bytes of one multi-process datagram.
-    ``port_info``: telemetry has /ethdev/info. ``shown_on``: the patch release on which all of it was tried, or empty
-    where it was read from the source of that release only. ``defects``: what is known to go wrong there.
+    ``message_size``: bytes of one multi-process datagram. ``port_info``: telemetry has /ethdev/info.
     """
 
-    soname: int
     message_size: int
     port_info: bool
-    shown_on: str
-    defects: tuple[str, ...]
 
-
-_SECONDARY_TELEMETRY = "secondary processes serve telemetry too, under the primary's prefix"
-_IPC_THREAD_ENDS = "a datagram of the wrong length ends the primary's multi-process thread for good"
-_ABSENT = "a detach of a virtual device that is not there ends the primary"
-_UNUSED_PORT = "rte_eth_dev_owner_get() and rte_eth_dev_socket_id() end the process at a port id that was never used"
-_CUT = "devargs over 127 bytes are cut without a word"
 
 # lib/eal/common/hotplug_mp.h and eal_common_proc.c: struct mp_msg_internal less its descriptors. 340 since
-# rte_mp_msg.param is aligned to 8 bytes (25.11). ABI_VERSION gives the soname; git grep of each tag the endpoints.
-_RELEASES: dict[tuple[int, int], Facts] = {}
-
-
-def _enter(names: str, soname: int, size: int, port_info: bool, shown_on: dict[str, str], *defects: str) -> None:
-    for name in names.split():
-        year, _dot, month = name.partition(".")
-        _RELEASES[int(year), int(month)] = Facts(soname, size, port_info, shown_on.get(name, ""), defects)
-
-
-_enter("20.11 21.02 21.05 21.08", 21, 332, False, {"20.11": "20.11.0"}, _SECONDARY_TELEMETRY, _CUT)
-_enter("21.11", 22, 332, True, {"21.11": "21.11.0"}, _CUT)
-_enter("22.03 22.07", 22, 332, True, {}, _IPC_THREAD_ENDS, _CUT)
-_enter("22.11 23.03 23.07", 23, 332, True, {"22.11": "22.11.11"}, _UNUSED_PORT, _IPC_THREAD_ENDS, _CUT)
-_enter("23.11 24.03 24.07", 24, 332, True, {"23.11": "23.11.0"}, _IPC_THREAD_ENDS, _CUT)
-_enter("24.11 25.03 25.07", 25, 332, True, {"24.11": "24.11.4", "25.07": "25.07.0"}, _IPC_THREAD_ENDS, _CUT)
-_enter("25.11 26.03", 26, 340, True, {"25.11": "25.11.4"}, _IPC_THREAD_ENDS, _CUT)
-_enter("26.07", 26, 340, True, {"26.07": "26.07.0"}, _IPC_THREAD_ENDS, _ABSENT)
+# rte_mp_msg.param is aligned to 8 bytes (25.11). The endpoints: by git grep of each tag.
+RELEASES = {
+    (int(name[:2]), int(name[3:])): known
+    for names, known in (
+        ("20.11 21.02 21.05 21.08", Facts(332, False)),
+        ("21.11 22.03 22.07 22.11 23.03 23.07 23.11 24.03 24.07 24.11 25.03 25.07", Facts(332, True)),
+        ("25.11 26.03 26.07", Facts(340, True)),
+    )
+    for name in names.split()
+}
 
 
 def facts(release: Release) -> Facts | None:
     """The facts of a release; None for one that is not in the table, which includes every release candidate."""
-    return _RELEASES.get((release.year, release.month)) if release.candidate < 0 else None
-
-
-def known() -> list[str]:
-    """The releases in the table, oldest first."""
-    return [str(Release(*key)) for key in sorted(_RELEASES)]
+    return RELEASES.get((release.year, release.month)) if release.candidate < 0 else None
 
 
 def parse(text: str) -> Release | None:

@@ -73,40 +73,12 @@ def _port(value: t.Any, where: str, app: dict[str, t.Any]) -> PortSpec:
     state = checks.choice(entry.get("state") or app.get("state") or "present", ("present", "absent"), f"{where}.state")
     started = entry.get("started") if entry.get("started") is not None else app.get("started")
     named = [name for name in ("device", "port_id", "select") if entry.get(name) is not None]
-    if len(named) != 1:
-        what = "needs exactly one of device, select and port_id"
-        raise checks.bad(where, what, "A port id is for state absent only.")
     port = PortSpec(
         present=state == "present",
         started=checks.flag(started, f"{where}.started") if started is not None and state == "present" else None,
     )
-    if entry.get("bridge") is not None:
-        from . import app_options
+    if named == ["device"] and entry.get("bridge") is None and entry.get("args") is None:
+        return port._replace(device=_devices.parse(entry["device"]))
+    from . import app_ports
 
-        port = port._replace(bridge=app_options.bridge(entry["bridge"], f"{where}.bridge"))
-    if entry.get("args") is not None and named != ["select"]:
-        raise checks.bad(where, "has args without select", "Write them behind the device: 0000:01:00.0,key=value.")
-    return {"device": _by_device, "port_id": _by_port_id, "select": _by_selector}[named[0]](port, entry, where)
-
-
-def _by_device(port: PortSpec, entry: dict[str, t.Any], where: str) -> PortSpec:
-    return port._replace(device=_devices.parse(entry["device"]))
-
-
-def _by_port_id(port: PortSpec, entry: dict[str, t.Any], where: str) -> PortSpec:
-    port_id = entry["port_id"]
-    if port.present:
-        what = f"asks for port_id {port_id} to be present"
-        raise checks.bad(where, what, "Name the device: port ids are given by DPDK.")
-    if not isinstance(port_id, int) or isinstance(port_id, bool) or port_id < 0:
-        raise checks.bad(f"{where}.port_id", f"{port_id!r} is not a port id", "Port ids are 0 and up.")
-    return port._replace(port_id=port_id)
-
-
-def _by_selector(port: PortSpec, entry: dict[str, t.Any], where: str) -> PortSpec:
-    from .._host import selectors
-
-    args = checks.text(entry.get("args"), f"{where}.args")
-    # Any address serves to check the arguments: which one it is, is known when the host is looked at.
-    device = _devices.parse(f"0000:00:00.0,{args}" if args else "0000:00:00.0")
-    return port._replace(device=device, select=selectors.parse(entry["select"], f"{where}.select"))
+    return app_ports.completed(port, entry, named, where)

@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
 from .. import _devices
+from .._system import System
 from . import checks
 
 if t.TYPE_CHECKING:
+    from .host_model import HostSpec
     from .plan import Plan
     from .work import AppWork
 
@@ -21,6 +24,16 @@ Entry = t.Mapping[str, t.Any]
 _PASSING = ("persistent", "force", "timeout", "state", "started", "ports", "required", "health")
 # A module gives these where a task does not.
 _DEFAULTS = {"exclusive": False, "atomic": True, "recreate": False, "adapter": "auto", "channel": "auto"}
+
+
+def parted(given: t.Sequence[t.Any]) -> tuple[list[t.Any], list[Entry]]:
+    """The applications of a document without what they say of persistence, and those that say something."""
+    kept: list[Entry] = [one for one in given if isinstance(one, dict) and one.get("persistent") is not None]
+    plain = [
+        {name: value for name, value in one.items() if name != "persistent"} if isinstance(one, dict) else one
+        for one in given
+    ]
+    return plain, kept
 
 
 def checked(entries: t.Sequence[Entry]) -> tuple[Entry, ...]:
@@ -58,8 +71,22 @@ def merged(kept: t.Sequence[Entry], entries: t.Sequence[Entry]) -> list[dict[str
     return [found[key] for key in sorted(found)]
 
 
+def returning(
+    works: t.Sequence[AppWork], plans: t.Sequence[Plan], wanted: HostSpec | None, system: System
+) -> list[str]:
+    """Warnings of what a run takes away that is to persist."""
+    from .._host import persistence
+
+    if not os.path.lexists(system.path(persistence.PATH)):
+        return []
+    kept = persistence.read(system).get("apps", ())
+    spoken = {str(entry["app"]) for entry in wanted.apps} if wanted is not None else set()
+    found = [coming_back(kept, work, plan, spoken) for work, plan in zip(works, plans)]
+    return [one for warnings in found for one in warnings]
+
+
 def coming_back(kept: t.Sequence[Entry], work: AppWork, plan: Plan, spoken: t.Collection[str]) -> list[str]:
-    """Warnings of what a run takes away that is to persist. ``spoken``: applications for which it says what does."""
+    """``spoken``: applications for which the run says what persists."""
     app = work.app
     if app.prefix in spoken:
         return []
@@ -73,8 +100,8 @@ def coming_back(kept: t.Sequence[Entry], work: AppWork, plan: Plan, spoken: t.Co
     attached = {step.device.name for step in plan.steps if step.verb == "attach"}
     gone = [step.device.name for step in plan.steps if step.verb == "detach" and step.device.name not in attached]
     return [
-        f"Device '{name}' is to persist for application '{app.prefix}': it is attached again when that is started anew, "
-        "unless it is taken away with persistent: false."
+        f"Device '{name}' is to persist for application '{app.prefix}': it is attached again when that is started "
+        "anew, unless it is taken away with persistent: false."
         for name in gone
         if name in noted
     ]

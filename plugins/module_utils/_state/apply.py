@@ -13,10 +13,21 @@ import typing as t
 from .._errors import HotplugError
 
 if t.TYPE_CHECKING:
+    from .._system import System
+    from .work import AppWork
     from .works import Acts, AnyStep, Gate, Work
 
 # How many of the steps that were undone a message names.
 _NAMED = 6
+
+
+def gates(works: t.Sequence[AppWork], system: System) -> list[Gate]:
+    """What is looked at after the changes, of every application whose entry asks for it, changed or not."""
+    if not any(work.spec.health for work in works):
+        return []
+    from . import health
+
+    return health.gates(works, system)
 
 
 def apply(

@@ -30,15 +30,15 @@ def parse(document: t.Any) -> tuple[tuple[AppSpec, ...], HostSpec | None]:
         what = f"is {top['version']!r}; this release reads version {VERSION}"
         raise checks.bad("version", what, "Use a matching release.")
     apps: tuple[AppSpec, ...] = ()
-    kept: list[dict[str, t.Any]] = []
+    kept: t.Sequence[t.Mapping[str, t.Any]] = ()
     if top.get("apps") is not None:
         from . import app_document
 
-        given = [dict(one) if isinstance(one, dict) else one for one in checks.listing(top["apps"], "apps")]
-        kept = [dict(one) for one in given if isinstance(one, dict) and one.get("persistent") is not None]
-        for one in given:
-            if isinstance(one, dict):
-                one.pop("persistent", None)
+        given = checks.listing(top["apps"], "apps")
+        if any(isinstance(one, dict) and "persistent" in one for one in given):
+            from . import app_entries
+
+            given, kept = app_entries.parted(given)
         apps = app_document.parse(given)
     if not kept and all(top.get(name) is None for name in _HOST):
         return apps, None

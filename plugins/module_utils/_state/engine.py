@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import typing as t
 
 from .._errors import HotplugError
@@ -16,12 +15,10 @@ from . import document
 
 if t.TYPE_CHECKING:
     from .._apps.app import App
-    from .host_model import HostSpec
     from .host_work import HostWork
     from .model import AppSpec
-    from .plan import Plan
     from .work import AppWork
-    from .works import AnyStep, Gate, Work
+    from .works import AnyStep, Work
 
 
 def converge(
@@ -69,19 +66,19 @@ def converge(
             leaving = sorted(host.leaving)  # a plan is the same each time
         plans = [work.plan(leaving) for work in works]
         away: list[dict[str, t.Any]] = []
-        if any(step.verb == "attach" for plan in plans for step in plan.steps) and _is_evacuated(system):
-            from . import evacuated
+        returning: list[str] = []
+        if any(plan.steps for plan in plans):
+            from .heeded import heeded
 
-            plans, away = evacuated.heeded(works, plans, leaving, system, leave=leave_evacuated)
+            plans, away, returning = heeded(works, plans, leaving, wanted, system, leave=leave_evacuated)
         for work, plan in zip(works, plans):
             steps += [(step, work) for step in plan.steps]
             warnings += plan.warnings
-        if any(step.verb == "detach" for plan in plans for step in plan.steps):
-            warnings += _coming_back(works, plans, wanted, system)
+        warnings += returning
         steps.sort(key=lambda one: one[0].phase)
         if steps and not check:
             # What changes things is imported when something is to be changed.
-            from .apply import apply
+            from .apply import apply, gates
 
             apply(steps, progress, gates(works, system))
         return {
@@ -91,36 +88,6 @@ def converge(
             **({"host": host.result(predicted=check)} if host is not None else {}),
             **({"evacuated": away} if away else {}),
         }
-
-
-def _coming_back(
-    works: t.Sequence[AppWork], plans: t.Sequence[Plan], wanted: HostSpec | None, system: System
-) -> list[str]:
-    from .._host import persistence
-
-    if not os.path.lexists(system.path(persistence.PATH)):
-        return []
-    from . import app_entries
-
-    kept = persistence.read(system).get("apps", ())
-    spoken = {str(entry["app"]) for entry in wanted.apps} if wanted is not None else set()
-    found = [app_entries.coming_back(kept, work, plan, spoken) for work, plan in zip(works, plans)]
-    return [one for warnings in found for one in warnings]
-
-
-def gates(works: t.Sequence[AppWork], system: System) -> list[Gate]:
-    """What is looked at after the changes, of every application whose entry asks for it, changed or not."""
-    if not any(work.spec.health for work in works):
-        return []
-    from . import health
-
-    return health.gates(works, system)
-
-
-def _is_evacuated(system: System) -> bool:
-    from . import home
-
-    return os.path.lexists(system.path(home.EVACUATED))
 
 
 def opened(
@@ -141,7 +108,12 @@ def opened(
             return []
 
     works = [one for spec in specs for one in work(spec)]
-    _distinct(works)
+    homes = [work.home for work in works]
+    for one in works:
+        if homes.count(one.home) > 1:
+            from . import refusals
+
+            raise refusals.application_twice(one.app.prefix)
     for one in sorted(works, key=lambda one: one.home):
         stack.callback(one.close)
         one.open()
@@ -159,13 +131,3 @@ def _find(system: System, specs: t.Sequence[AppSpec]) -> dict[str, list[App]]:
         place: find(system, runtime_dir=place, prefixes=() if "" in names else names)
         for place, names in prefixes.items()
     }
-
-
-def _distinct(works: t.Sequence[AppWork]) -> None:
-    seen: dict[str, str] = {}
-    for work in works:
-        if work.home in seen:
-            from . import refusals
-
-            raise refusals.application_twice(work.app.prefix)
-        seen[work.home] = work.app.prefix

@@ -12,16 +12,19 @@ import typing as t
 
 from .. import _devices
 from .._apps.discovery import find
+from .._apps.options import has_option, option_values
 from .._devices import Devargs
 from .._errors import HotplugError
 from .._system import System
 from . import app_document, checks, engine, evacuated
+from .at_start import arguments_at_start
 from .evacuated import Away, Evacuated
 from .evacuation_notes import Note, Notes
 from .info import observer
+from .looks import look
 from .model import AppState, DeviceState, PortSpec
-from .observe import arguments_at_start, assemble
-from .record import Record, look
+from .observe import assemble
+from .record import Record
 from .refusals import together
 from .steps import Step
 
@@ -89,10 +92,10 @@ def run(
         one.plan()
         steps = sorted(one.steps, key=lambda step: step[0].phase)
         if steps and not check:
-            from .apply import apply
+            from .apply import apply, gates
 
             try:
-                apply(steps, progress, engine.gates(one.works, system))
+                apply(steps, progress, gates(one.works, system))
             except HotplugError as error:
                 raise one.told(error) from error
         return {
@@ -225,7 +228,7 @@ class _Evacuation(_Errand):
         """Whether it has something that is to go; what is not known of one that has nothing is told."""
         record, at_start = look(app), arguments_at_start(app)
         try:
-            there = assemble(observer(app, self.system).read(), record, at_start).devices
+            there = assemble(observer(app, self.system).read(), record, app).devices
         except HotplugError as error:
             if any(_is_hot(name, record, at_start) for name in record.devices):
                 return True
@@ -241,12 +244,13 @@ class _Evacuation(_Errand):
     def _leaving(self, work: AppWork, kept: Evacuated) -> list[Away]:
         """What of an application is to go."""
         names, unknown = [], []
+        at_start = arguments_at_start(work.app)
         for name in work.before.devices:
             if self.asked.devices:
                 names += [name] if name in self.asked.devices else []
-            elif kept.get(name) or _is_hot(name, work.record, work.at_start):
+            elif kept.get(name) or _is_hot(name, work.record, at_start):
                 names.append(name)
-            elif name not in work.at_start:
+            elif name not in at_start:
                 unknown.append(name)
         self._left_alone(work.app.prefix, unknown)
         found: list[Away] = []
@@ -410,9 +414,9 @@ def _is_hot(name: str, record: Record, at_start: t.Mapping[str, str]) -> bool:
 
 def _is_probed(app: App, device: Devargs) -> bool:
     """Whether EAL takes every card of the host at its start, this one too. Source: EAL options -a, -b, --no-pci."""
-    if device.bus != "pci" or app.has_option("--no-pci") or app.option_values("--allow", "-a", "-w"):
+    if device.bus != "pci" or has_option(app, "--no-pci") or option_values(app, "--allow", "-a", "-w"):
         return False
-    blocked = [_devices.pci_address(one) for one in app.option_values("--block", "-b")]
+    blocked = [_devices.pci_address(one) for one in option_values(app, "--block", "-b")]
     return device.name not in blocked
 
 

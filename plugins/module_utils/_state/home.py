@@ -53,27 +53,24 @@ def place(app: App | None = None) -> str:
 def open_home(name: str, app: App | None = None) -> Directory:
     """Our own directory for one application, made where it is missing, and nobody else's."""
     path = place(app)
+    _make(path, path)
+    with Directory(path) as above:
+        _check(above)
+        _make(name, f"{path}/{name}", above.fd)
+        home = Directory(name, parent=above)
+    _check(home)
+    return home
+
+
+def _make(name: str, path: str, above: int | None = None) -> None:
     try:
-        os.mkdir(path, 0o700)
+        os.mkdir(name, 0o700, dir_fd=above)
     except FileExistsError:
         pass
     except OSError as exc:
         from .refusals import unusable
 
         raise unusable(path, exc.strerror) from exc
-    with Directory(path) as above:
-        _check(above)
-        try:
-            os.mkdir(name, 0o700, dir_fd=above.fd)
-        except FileExistsError:
-            pass
-        except OSError as exc:
-            from .refusals import unusable
-
-            raise unusable(f"{path}/{name}", exc.strerror) from exc
-        home = Directory(name, parent=above)
-    _check(home)
-    return home
 
 
 def _check(directory: Directory) -> None:

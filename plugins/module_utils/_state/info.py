@@ -10,15 +10,16 @@ import typing as t
 
 from .._apps.app import App
 from .._apps.discovery import check_prefix, find
-from .._apps.ports import Observer, Ports
+from .._apps.observers import Observer
+from .._apps.ports import Ports
 from .._apps.reach import reaches
 from .._devices import parse
 from .._errors import HotplugError
 from .._system import System
 from .._threads import side_by_side
 from .checks import PATIENCE
-from .observe import arguments_at_start, assemble, ports_result
-from .record import look
+from .looks import look
+from .observe import assemble, ports_result
 
 
 def apps(*, system: System | None = None, runtime_dir: str = "", app: str = "") -> list[dict[str, t.Any]]:
@@ -103,6 +104,6 @@ def _ports(app: App, system: System) -> tuple[list[dict[str, t.Any]] | None, str
     if not app.running:
         return None, app.distrust or "it is not running"
     try:
-        return ports_result(assemble(observer(app, system).read(), look(app), arguments_at_start(app)).devices), ""
+        return ports_result(assemble(observer(app, system).read(), look(app), app).devices), ""
     except HotplugError as error:
         return None, error.message

@@ -88,6 +88,3 @@ class AppState(t.NamedTuple):
     """The devices of one application as they were observed, by name."""
 
     devices: dict[str, DeviceState]
-
-    def by_port(self, port_id: int) -> DeviceState | None:
-        return next((one for one in self.devices.values() if any(p.port_id == port_id for p in one.ports)), None)

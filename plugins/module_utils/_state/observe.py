@@ -11,24 +11,11 @@ import typing as t
 from .. import _devices
 from .._apps.app import App, Port
 from .._devices import Devargs
-from .._errors import HotplugError
 from .model import AppState, DeviceState
 from .record import Record
 
 
-def arguments_at_start(app: App) -> dict[str, str]:
-    """The devices that the application was started with, with their arguments. Source: EAL options --vdev, -a, -w."""
-    found: dict[str, str] = {}
-    for text in app.option_values("--vdev", "--allow", "-a", "-w"):
-        try:
-            device = _devices.parse(text)
-        except HotplugError:
-            continue
-        found[device.name] = device.args
-    return found
-
-
-def assemble(ports: t.Sequence[Port], record: Record, at_start: dict[str, str]) -> AppState:
+def assemble(ports: t.Sequence[Port], record: Record, app: App) -> AppState:
     """The devices behind ports, with what is known of their arguments: from our record, else from the start."""
     grouped: dict[Devargs, list[Port]] = {}
     for port in ports:
@@ -36,11 +23,17 @@ def assemble(ports: t.Sequence[Port], record: Record, at_start: dict[str, str]) 
         grouped.setdefault(device, []).append(port)
     devices = {}
     for device, own in grouped.items():
-        args = record.args(device.name) if device.name in record.devices else at_start.get(device.name)
+        args = record.args(device.name) if device.name in record.devices else _at_start(app, device.name)
         told = next((port.devargs for port in own if port.devargs is not None), None)
         args = told.partition(",")[2] if told is not None else args
         devices[device.name] = DeviceState(device._replace(args=args or ""), args is not None, tuple(own))
     return AppState(devices)
+
+
+def _at_start(app: App, name: str) -> str | None:
+    from .at_start import arguments_at_start
+
+    return arguments_at_start(app).get(name)
 
 
 def ports_result(devices: t.Mapping[str, DeviceState]) -> list[dict[str, t.Any]]:

@@ -63,11 +63,11 @@ def other_bridge(spec: AppSpec, port: PortSpec, seen: DeviceState) -> str:
 
 def by_name(spec: AppSpec, state: AppState) -> AppSpec:
     """The same with devices for port ids, which DPDK gives to others as soon as they are free."""
-    ports = []
-    for port in spec.ports:
-        seen = state.by_port(port.port_id) if port.device is None else None
-        ports.append(port._replace(device=seen.device.bare) if seen else port)
-    return spec._replace(ports=tuple(port for port in ports if port.device))
+    if all(port.device for port in spec.ports):
+        return spec
+    from .app_ports import named
+
+    return spec._replace(ports=named(spec.ports, state))
 
 
 def _resolved(spec: AppSpec, state: AppState) -> dict[str, PortSpec]:

@@ -12,9 +12,7 @@ import typing as t
 
 from .._apps.app import App
 from .._devices import Devargs
-from .._errors import HotplugError
 from .._system import Directory
-from .home import key, place
 
 _LIMIT = 1 << 20
 
@@ -72,12 +70,3 @@ def _sound(one: t.Any) -> bool:
     if not isinstance(one, dict) or not isinstance(one.get("bus"), str) or not isinstance(one.get("ports"), list):
         return False
     return one.get("args") is None or isinstance(one.get("args"), str)
-
-
-def look(app: App) -> Record:
-    """The record of an application for reading only: looking makes no directory."""
-    try:
-        with Directory(place(app)) as above, Directory(key(app), parent=above) as own:
-            return Record(own, app)
-    except HotplugError:
-        return Record(None, app)

@@ -23,6 +23,14 @@ _ENDING = 0.2
 _POLL = 0.01
 
 
+def bad_prefix(prefix: str) -> HotplugError:
+    return HotplugError(
+        "bad_prefix",
+        f"file prefix {prefix[:80]!r} is not a name",
+        way_out="It may hold letters, digits and _ . + : @ -, 64 characters at most, and is never a path.",
+    )
+
+
 def no_application(meant: t.Sequence[App], spec: AppSpec, there: t.Sequence[App]) -> HotplugError:
     """None that is meant is running; ``meant`` are what is left of it, ``there`` all that the host has."""
     what = f"no DPDK application '{spec.prefix}' is running" if spec.prefix else "no DPDK application is running"

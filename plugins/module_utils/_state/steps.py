@@ -158,3 +158,9 @@ def _doubts(port: PortSpec, seen: DeviceState | None, recreate: bool) -> list[st
     if seen is None or seen.args_known or not (port.device and port.device.args) or recreate:
         return []
     return [f"Device '{seen.device.name}' is attached, with arguments that are not known: somebody else attached it."]
+
+
+def told(step: Step, state: DeviceState | None) -> dict[str, t.Any]:
+    """A step as results list it; ``state``: of its device."""
+    ports = [port.port_id for port in state.ports if port.port_id >= 0] if state else []
+    return {"action": step.verb, "device": step.device.name, "devargs": step.device.text, "port_ids": ports}

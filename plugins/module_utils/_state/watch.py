@@ -13,11 +13,11 @@ import typing as t
 
 from .._apps.app import App, Port
 from .._apps.discovery import find
-from .._apps.ports import Ports
+from .._apps.ports import Ports, listed_ids, read_ports
 from .._errors import HotplugError
 from .._system import System
-from .observe import arguments_at_start, assemble, ports_result
-from .record import look
+from .looks import look
+from .observe import assemble, ports_result
 
 Event = dict[str, t.Any]
 Emit = t.Callable[[Event], None]
@@ -31,6 +31,17 @@ _FULL_LOOK = 10.0
 _MAX_PAUSE = 30.0
 # Seconds that an application may take from its first socket to its telemetry before that is worth telling.
 _GRACE = 5.0
+
+
+class GlancedPorts(Ports):
+    """Ports that are looked at once a second."""
+
+    def glance(self, port_ids: t.Sequence[int]) -> tuple[frozenset[int], list[Port]]:
+        """What /ethdev/list has, and those of the ports still there: cheap, and blind to new ports with an owner."""
+        with self.session() as session:
+            (listed,) = session.ask("/ethdev/list")
+            ids = listed_ids(session, listed)
+            return ids, read_ports(session, port_ids, ids)
 
 
 class Watch:
@@ -137,7 +148,7 @@ class Follower:
 
     def _look(self, now: float) -> None:
         """The ports: only those that we know, unless the list has changed or it is time for all of them."""
-        source = Ports(self.app)
+        source = GlancedPorts(self.app)
         if self._listed is None or now >= self._full_at:
             ports = source.read()
             self._listed = frozenset(port.port_id for port in ports if not port.owned)
@@ -155,7 +166,7 @@ class Follower:
 
     def _compare(self, ports: dict[tuple[int, str], Port]) -> None:
         if ports.keys() != self._ports.keys():
-            rows = ports_result(assemble(list(ports.values()), look(self.app), arguments_at_start(self.app)).devices)
+            rows = ports_result(assemble(list(ports.values()), look(self.app), self.app).devices)
             fresh = {(row["port_id"], row["name"]): row for row in rows}
         else:
             fresh = self._rows

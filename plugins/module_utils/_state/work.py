@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .._apps.app import App, Means
@@ -18,9 +17,9 @@ from .._system import System
 from . import home
 from .locks import Lock
 from .model import AppSpec, AppState
-from .observe import arguments_at_start, assemble, ports_result
+from .observe import assemble, ports_result
 from .plan import Plan, by_name, plan, view
-from .record import Record, look
+from .record import Record
 
 if t.TYPE_CHECKING:
     from .app_acts import AppActs
@@ -29,18 +28,12 @@ if t.TYPE_CHECKING:
 
 def select(apps: t.Sequence[App], spec: AppSpec, system: System) -> App:
     """The one running application that is meant."""
-    meant = [app for app in apps if app.prefix in ("", spec.prefix) or not spec.prefix]
-    running = [app for app in meant if app.running]
-    # Another user's application of the same prefix must not be able to stand in the way of root's.
-    ours = [app for app in running if app.uid in (0, os.geteuid())]
-    candidates = running if len(running) == 1 else ours or running
-    if len(candidates) == 1:
-        return candidates[0]
-    from . import refusals
+    running = [app for app in apps if app.running and (not spec.prefix or app.prefix in ("", spec.prefix))]
+    if len(running) == 1:
+        return running[0]
+    from .which import which
 
-    if candidates:
-        raise refusals.several_applications(candidates, spec)
-    raise refusals.no_application(meant, spec, [*apps, *find(system)])
+    return which(apps, spec, system)
 
 
 class AppWork:
@@ -81,11 +74,15 @@ class AppWork:
         means = self.means
         self.reach = choose(self.app, self.system, adapter=self.spec.adapter, channel=self.spec.channel, means=means)
         self.ports = observer(self.app, self.reach, means, self.system, timeout=self.spec.timeout)
-        self.record = Record(directory, self.app) if directory else look(self.app)
-        self.at_start = arguments_at_start(self.app)
+        self.record = Record(directory, self.app) if directory else self._looked_at()
         self.before = self.after = self.observe()
         self.spec = by_name(self.spec, self.before)
         self.record.forget_absent(self.before.devices)
+
+    def _looked_at(self) -> Record:
+        from .looks import look
+
+        return look(self.app)
 
     @property
     def means(self) -> Means:
@@ -94,7 +91,7 @@ class AppWork:
         return Means(self.spec.commands, self.spec.bridge, bridges)
 
     def observe(self) -> AppState:
-        return assemble(self.ports.read(), self.record, self.at_start)
+        return assemble(self.ports.read(), self.record, self.app)
 
     def plan(self, leaving: t.Collection[str] = ()) -> Plan:
         """``leaving``: devices that are going to lose their driver, and get one again before anything is attached."""
@@ -111,9 +108,9 @@ class AppWork:
         return AppActs(self)
 
     def action(self, step: Step) -> dict[str, t.Any]:
-        state = self.after.devices.get(step.device.name) or self.before.devices.get(step.device.name)
-        ports = [port.port_id for port in state.ports if port.port_id >= 0] if state else []
-        return {"action": step.verb, "device": step.device.name, "devargs": step.device.text, "port_ids": ports}
+        from .steps import told
+
+        return told(step, self.after.devices.get(step.device.name) or self.before.devices.get(step.device.name))
 
     def result(self, steps: t.Sequence[Step], *, predicted: bool) -> dict[str, t.Any]:
         """What modules return of it; ``predicted``: the difference tells what the steps would do."""

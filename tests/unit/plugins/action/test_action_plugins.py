@@ -8,7 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import ansible_collections.dpdk.hotplug.plugins.module_utils._errors as of_library
-from ansible_collections.dpdk.hotplug.plugins.module_utils import _helper, _host_info_modules, _host_modules, _modules
+from ansible_collections.dpdk.hotplug.plugins.module_utils import (
+    _app_modules,
+    _helper,
+    _host_info_modules,
+    _host_modules,
+    _modules,
+)
 
 PLUGINS = Path(of_library.__file__).parents[1]
 # Any kernel argument and another library are as good as all of root: not for what sudo grants with one command.
@@ -22,7 +28,8 @@ def _names(folder: str) -> set[str]:
 def test_every_module_can_be_asked_of_the_command() -> None:
     assert _names("action") == _names("modules") - NOT_ASKED
     places = {
-        _modules: _helper._OF_PORTS,
+        _modules: _helper._OF_A_PORT,
+        _app_modules: _helper._OF_APPS,
         _host_modules: _helper._OF_THE_HOST,
         _host_info_modules: _helper._LOOKS_AT_THE_HOST,
     }

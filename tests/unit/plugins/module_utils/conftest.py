@@ -15,7 +15,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import adapter,
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import reach as reachability
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Means, Reach
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host import persistence
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuation, evacuation_notes, home, record
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuation, evacuation_notes, home, looks
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_adapter import SwitchingAdapter
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
@@ -53,7 +53,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
     above = tempfile.mkdtemp(prefix="hp")
     path = f"{above}/dpdk-hotplug"
     monkeypatch.setattr(home, "place", lambda _app=None: path)
-    monkeypatch.setattr(record, "place", lambda _app=None: path)
+    monkeypatch.setattr(looks, "place", lambda _app=None: path)
     yield path
     shutil.rmtree(above)
 

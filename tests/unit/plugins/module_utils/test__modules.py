@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils import _modules
-from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils import _app_modules, _modules
+from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError, failure
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import document, engine, info
 
 REPO = Path(__file__).resolve().parents[4]
@@ -88,15 +88,15 @@ def test_info_modules_ask_for_what_was_given(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(info, "ports", lambda **asked: asked)
     monkeypatch.setattr(info, "apps", lambda **asked: [asked])
     nothing = {"app": None, "runtime_dir": None, "device": None}
-    assert _modules.port_info(nothing) == {"app": "", "runtime_dir": "", "device": ""}
-    assert _modules.app_info(nothing) == {"apps": [{"app": "", "runtime_dir": ""}]}
+    assert _app_modules.port_info(nothing) == {"app": "", "runtime_dir": "", "device": ""}
+    assert _app_modules.app_info(nothing) == {"apps": [{"app": "", "runtime_dir": ""}]}
     given = {"app": "web", "runtime_dir": "/run/x/dpdk", "device": "net_null0"}
-    assert _modules.port_info(given) == given
+    assert _app_modules.port_info(given) == given
 
 
 @pytest.mark.parametrize("left, changed", [({}, False), ({"not_undone": []}, False), ({"not_undone": ["x: y"]}, True)])
 def test_a_failure_has_changed_what_could_not_be_undone(left: dict[str, t.Any], changed: bool) -> None:
-    result = _modules.failure(HotplugError("failed", "it failed", **left))
+    result = failure(HotplugError("failed", "it failed", **left))
     assert result["changed"] is changed
     assert result["error"]["reason"] == "failed"
 

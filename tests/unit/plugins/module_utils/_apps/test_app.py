@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.options import has_option, option_values
 
 VALUES: list[tuple[tuple[str, ...], list[str]]] = [
     (("testpmd", "--vdev", "net_null0", "-a", "01:00.0"), ["net_null0", "01:00.0"]),
@@ -19,14 +20,14 @@ VALUES: list[tuple[tuple[str, ...], list[str]]] = [
 
 @pytest.mark.parametrize("words, values", VALUES)
 def test_option_values(words: tuple[str, ...], values: list[str]) -> None:
-    assert App("web", "/run/dpdk", eal_params=words).option_values("--vdev", "-a") == values
+    assert option_values(App("web", "/run/dpdk", eal_params=words), "--vdev", "-a") == values
 
 
 def test_parameters_are_the_command_where_telemetry_does_not_tell_them() -> None:
     app = App("web", "/run/dpdk", command=("testpmd", "--in-memory", "--no-huge=1"))
-    assert app.has_option("--in-memory") and app.has_option("--no-huge")
-    assert not app.has_option("--no-pci")
-    assert not app._replace(eal_params=("testpmd",)).has_option("--in-memory")
+    assert has_option(app, "--in-memory") and has_option(app, "--no-huge")
+    assert not has_option(app, "--no-pci")
+    assert not has_option(app._replace(eal_params=("testpmd",)), "--in-memory")
 
 
 def test_directory_and_running() -> None:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App, Port
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.ports import Ports
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.watch import GlancedPorts
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
 
 Start = t.Callable[..., FakeApp]
@@ -115,14 +116,14 @@ def test_no_list_is_an_empty_one(fake: Start) -> None:
     app = fake(vdevs=["net_null0"])
     app.tell("/ethdev/list", None)
     assert [port.owned for port in Ports(of(app)).read()] == [True]
-    assert Ports(of(app)).glance([0])[0] == frozenset()
+    assert GlancedPorts(of(app)).glance([0])[0] == frozenset()
 
 
 def test_a_glance(fake: Start) -> None:
     app = fake(vdevs=["net_null0", "net_null1", "net_null2"])
     app.own(1)
     app.start(2)
-    listed, ports = Ports(of(app)).glance([0, 1, 2, 7])
+    listed, ports = GlancedPorts(of(app)).glance([0, 1, 2, 7])
     assert listed == {0, 2}
     assert [(port.port_id, port.owned, port.started) for port in ports] == [
         (0, False, False),

@@ -58,7 +58,7 @@ def test_choose(
 
 
 PROGRAMS: list[tuple[tuple[str, ...], list[str]]] = [
-    (("/usr/bin/dpdk-testpmd", "-i"), ["testpmd", "multiprocess", "multiprocess", "command"]),
+    (("/usr/bin/dpdk-testpmd", "-i"), ["multiprocess", "multiprocess", "testpmd", "command"]),
     (("ovs-vswitchd", "unix:/x"), ["openvswitch", "multiprocess", "multiprocess", "command"]),
     (("/usr/bin/grout", "-t"), ["grout", "multiprocess", "multiprocess", "command"]),
     (("pktgen",), ["multiprocess", "multiprocess", "command"]),
@@ -71,3 +71,11 @@ def test_reaches(command: tuple[str, ...], names: list[str]) -> None:
     found = list(reach.reaches(APP._replace(command=command), System()))
     assert list(dict.fromkeys(one.adapter for one in found)) == list(dict.fromkeys(names))
     assert all(one.reason and not one.usable for one in found if one.adapter == "multiprocess")
+
+
+def test_a_testpmd_with_a_console_is_reached_by_it(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+    app = APP._replace(command=("/usr/bin/dpdk-testpmd", "-i"))
+    monkeypatch.setattr(reach, "consoles", lambda _app: [str(tmp_path)])
+    assert next(reach.reaches(app, System())).adapter == "multiprocess"
+    (tmp_path / "console").touch()
+    assert next(reach.reaches(app, System())).adapter == "testpmd"

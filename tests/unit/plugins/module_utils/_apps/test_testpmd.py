@@ -412,7 +412,7 @@ def test_reach(monkeypatch: pytest.MonkeyPatch, change: dict[str, t.Any], reason
 
 
 def test_reach_without_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "consoles", lambda _app: ["/nonexistent"])
+    monkeypatch.setattr(reach, "has_console", lambda _app: False)
     one = reach.testpmd(_APP, System())
     assert one.reason == "its console is not reachable: start it with dpdk-hotplug console"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import releases
+from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import release_notes, releases
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 
 # ABI_VERSION, the datagram's size by the structure, and /ethdev/info, read from the source of each tag.
@@ -43,13 +43,21 @@ def test_facts(text: str, soname: int, size: int, port_info: bool) -> None:
     assert release is not None
     facts = releases.facts(release)
     assert facts is not None
-    assert (facts.soname, facts.message_size, facts.port_info) == (soname, size, port_info)
+    assert (facts.message_size, facts.port_info) == (size, port_info)
+    assert text in release_notes.SONAMES[soname].split()
     assert releases.facts(release._replace(minor=7)) == facts
     assert releases.facts(release._replace(candidate=1)) is None
 
 
 def test_table_is_whole() -> None:
-    assert releases.known() == [text for text, *_rest in TABLE]
+    assert release_notes.known() == [text for text, *_rest in TABLE]
+
+
+def test_notes_are_of_releases_in_the_table() -> None:
+    named = {name for names in release_notes.DEFECTS.values() for name in names.split()}
+    assert named | set(release_notes.SHOWN_ON) <= set(release_notes.known())
+    assert len(release_notes.defects(Release(22, 11, 4))) == 3
+    assert release_notes.defects(Release(26, 7)) == tuple(list(release_notes.DEFECTS)[1::3])
 
 
 def test_unknown_release_has_no_facts() -> None:

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import info
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.at_start import arguments_at_start
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.engine import converge
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state.observe import arguments_at_start
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
 
 pytestmark = pytest.mark.usefixtures("place")

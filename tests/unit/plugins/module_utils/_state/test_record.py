@@ -17,7 +17,8 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import Hotplu
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import journal as journal_module
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.journal import Journal
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state.record import Record, look
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.looks import look
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.record import Record
 
 APP = App("web", "/run/dpdk", pid=7, start_time=99)
 NULL = _devices.parse("net_null0,size=64")

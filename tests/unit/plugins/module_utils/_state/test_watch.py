@@ -13,9 +13,8 @@ import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import find
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.ports import Ports
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import telemetry
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state.watch import Follower, Watch
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state.watch import Follower, GlancedPorts, Watch
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_app import FakeApp
 
@@ -101,7 +100,7 @@ def test_ports_that_cannot_be_read(mode: str, fake: Start, place: str, monkeypat
 def test_nonsense_is_no_end(fake: Start, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = Looks(found(fake(vdevs=["net_null0"])))
     looks.at(0.0)
-    monkeypatch.setattr(Ports, "glance", lambda *_: int("x"))
+    monkeypatch.setattr(GlancedPorts, "glance", lambda *_: int("x"))
     assert looks.at(1.0) == []
     assert looks.at(7.0) == [("app_unreadable", None)] and "nonsense" in looks.events[0]["reason"]
 
