@@ -34,7 +34,7 @@ LIBRARY = "ansible_collections.dpdk.hotplug.plugins.module_utils."
 # The functions by which a run leaves something behind: a step is a call of one of them.
 STEPS = (
     "_host.writes:Writer.write",
-    "_host.netlink:Netlink.set_vf",
+    "_host.vf_netlink:VfNetlink.set_vf",
     "_host.mounts:change",
     "_host.memory:remember",
     "_host.drivers:load",
