@@ -30,8 +30,9 @@ BOOT_LIMIT = 240
 # Where the machine is virtual itself, its host may refuse to set the register for these capabilities.
 _KVM = ("-accel", "kvm", "-cpu", "host,-arch-capabilities")
 _KVM_PATIENCE = 8.0
-# What DPDK needs, pages of 1 GiB, and little else: what a processor can do is probed, and modules are loaded for it.
-_EMULATED = "Nehalem,+pdpe1gb,+rdtscp,+x2apic"
+# Without what makes an emulated processor slow, or has the kernel load and try modules for it.
+_WITHOUT = ("aes", "avx", "avx2", "erms", "fsrm", "la57", "pclmulqdq", "sha-ni", "svm", "vaes", "vpclmulqdq")
+_EMULATED = ",".join(["max", *(f"{one}=off" for one in _WITHOUT)])
 _ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt mitigations=off quiet loglevel=4 net.ifnames=1 panic=-1"
 )
