@@ -31,6 +31,7 @@ SUPPORTED: dict[str, tuple[Version, Version]] = {
     "ansible-2.16": ((3, 10), (3, 12)),
     "ansible-2.19": ((3, 11), (3, 13)),
     "ansible-2.21": ((3, 12), (3, 14)),
+    "molecule": ((3, 11), (3, 13)),
     "test-oldest": ((3, 9), (3, 9)),
 }
 ANSIBLES = tuple(name for name in SUPPORTED if name.startswith("ansible-"))

@@ -321,6 +321,24 @@ def _targets(version: str, log: Log) -> Counts:
     return Counts(len(results) - len(failed), len(failed))
 
 
+def _molecule(log: Log) -> Counts:
+    """Every scenario of extensions/molecule, against this machine."""
+    molecule = tools("molecule")
+    failed = []
+    with tempfile.TemporaryDirectory() as directory:
+        collection = snapshot(directory)
+        scenarios = sorted(p.parent.name for p in collection.glob("extensions/molecule/*/molecule.yml"))
+        place = {"ANSIBLE_COLLECTIONS_PATH": directory, "HOME": directory, "LC_ALL": "C.UTF-8", "PATH": _path(molecule)}
+        for scenario in scenarios:
+            argv = isolate.command([molecule.program("molecule"), "test", "--scenario-name", scenario])
+            code = log.run(argv, collection, {**place, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"})
+            failed += [scenario] if code else []
+            log.say(f"scenario {scenario}: {'FAILED' if code else 'ok'}")
+    if not scenarios:
+        raise Failed("no scenario was there")
+    return Counts(len(scenarios) - len(failed), len(failed))
+
+
 def _play(ansible: Tools, target: str, home: Path) -> list[str]:
     play = home / "play.yml"
     play.write_text(f"- hosts: localhost\n  gather_facts: false\n  roles:\n    - {target}\n")
@@ -387,6 +405,7 @@ FLEET = _named("fleet", ["22.11", "24.11"], _fleet)
 FLEET_WHOLE = _named("fleet", ["22.11", "24.11"], partial(_fleet, only=()))
 REAL = [Part("real", _real, _BUILT)]
 PLAYS = _named("targets", ANSIBLES, _targets, _BUILT)
+MOLECULE = [Part("molecule", _molecule)]
 BROWSER = [Part("report", _browser)]
 DEMO = [Part("demo", _demo, _BUILT)]
 REPORT = [Part("coverage", _report, tuple(part.name for part in [*UNIT, *REAL, *PLAYS]))]
@@ -396,10 +415,10 @@ SOAK = [
     *_named("fleet", ["22.11", "24.11"], partial(_fleet, only=_FLEET_SOAK, environment=_IN_FULL)),
 ]
 GROUPS = {
-    "test": [*TREES, *UNIT, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *BROWSER, *LINT, *SANITY, *DEMO, *REPORT],
+    "test": [*TREES, *UNIT, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *MOLECULE, *BROWSER, *LINT, *SANITY, *DEMO, *REPORT],
     "lint": [*LINT, *SANITY],
     "unit": UNIT,
-    "integration": [*TREES, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *BROWSER],
+    "integration": [*TREES, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *MOLECULE, *BROWSER],
     "fleet": FLEET_WHOLE,
     "soak": [*TREES, *SOAK],
 }
