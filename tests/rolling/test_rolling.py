@@ -64,7 +64,7 @@ def test_a_host_with_nothing_to_do_is_one_task(fleet: Three) -> None:
 # A change goes wrong at the second host
 
 
-def _killed(guest: Bed) -> Callable[[], None]:
+def _killed(guest: Bed) -> Callable[[], object]:
     """The application ends in the middle of the change."""
     guest.shell(
         f"""
@@ -76,9 +76,9 @@ def _killed(guest: Bed) -> Callable[[], None]:
     return lambda: None
 
 
-def _drain_fails(guest: Bed) -> Callable[[], None]:
+def _drain_fails(guest: Bed) -> Callable[[], object]:
     guest.run("touch", "/run/drain-fails")
-    return lambda: guest.run("rm", "/run/drain-fails") and None
+    return lambda: guest.run("rm", "/run/drain-fails")
 
 
 DRAIN = ["sh", "-c", "test ! -e /run/drain-fails"]

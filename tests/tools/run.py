@@ -103,7 +103,7 @@ def _mypy(log: Log) -> Counts:
     settings = ["--config-file", str(REPO / "pyproject.toml"), "--cache-dir", str(REPO / ".mypy_cache")]
     scripts = [
         str(collections() / NAME / p)
-        for p in ("tests/tools", "tests/fleet", "tests/integration/real", "tests/report", "bench")
+        for p in ("tests/tools", "tests/fleet", "tests/rolling", "tests/integration/real", "tests/report", "bench")
     ]
     log.check(
         [tools("lint").program("mypy"), *settings, *(str(NAME / p) for p in paths)],
@@ -282,17 +282,27 @@ _FLEET_SOAK = ("faults_plugged", "faults_power")
 def _fleet(
     release: str, log: Log, *, only: Sequence[str] = _FLEET_SHORT, environment: dict[str, str] | None = None
 ) -> Counts:
-    """In a virtual machine with this release of DPDK. It ends with the tests, and they with us, however we end."""
+    """In a virtual machine with this release of DPDK."""
+    places = [f"tests/fleet/test_{name}.py" for name in only] or ["tests/fleet"]
+    return _machines(log, "fleet", release, places, environment or {})
+
+
+def _rolling(release: str, log: Log) -> Counts:
+    """Playbooks that go through a fleet of three."""
+    return _machines(log, "rolling", release, ["tests/rolling"], {})
+
+
+def _machines(log: Log, kind: str, release: str, places: Sequence[str], environment: dict[str, str]) -> Counts:
+    """In virtual machines that end with the tests, and they with us, however we end."""
     with _installing:
         bootstrap.packages("fleet")
         bootstrap.qemu()
     log.check([sys.executable, "-u", str(REPO / "tests" / "fleet" / "images.py"), release])
     tools("ansible-2.19")  # for tests that run playbooks: inside there is no network to install it from
-    places = [f"tests/fleet/test_{name}.py" for name in only] or ["tests/fleet"]
     tests = [tools("test").program("python"), "-m", "pytest", *places, f"--release={release}", "--durations=20"]
     argv = ["setpriv", "--pdeathsig", "KILL", *isolate.command(tests)]
-    name = {"DPDK_HOTPLUG_FLEET": f"test-{release}-{key(str(REPO))}"}
-    return _pytest(log, f"fleet-{release}", argv, {**name, **(environment or {})})
+    name = {"DPDK_HOTPLUG_FLEET": f"{kind}-{release}-{key(str(REPO))}"}
+    return _pytest(log, f"{kind}-{release}", argv, {**name, **environment})
 
 
 def _browser(log: Log) -> Counts:
@@ -403,6 +413,7 @@ UNIT = [Part("unit", _unit), Part("unit-oldest", _unit_oldest)]
 _BUILT = tuple(part.name for part in TREES)
 FLEET = _named("fleet", ["22.11", "24.11"], _fleet)
 FLEET_WHOLE = _named("fleet", ["22.11", "24.11"], partial(_fleet, only=()))
+ROLLING = _named("rolling", ["24.11"], _rolling)
 REAL = [Part("real", _real, _BUILT)]
 PLAYS = _named("targets", ANSIBLES, _targets, _BUILT)
 MOLECULE = [Part("molecule", _molecule)]
@@ -419,15 +430,15 @@ GROUPS = {
     "lint": [*LINT, *SANITY],
     "unit": UNIT,
     "integration": [*TREES, *FLEET[:1], *REAL, *FLEET[1:], *PLAYS, *MOLECULE, *BROWSER],
-    "fleet": FLEET_WHOLE,
+    "fleet": [*FLEET_WHOLE, *ROLLING],
     "soak": [*TREES, *SOAK],
 }
 
 
 def main(argv: Sequence[str]) -> int:
-    known = {part.name: [part] for part in GROUPS["test"]} | GROUPS
+    known = {part.name: [part] for part in [*ROLLING, *GROUPS["test"]]} | GROUPS
     if not argv or argv[0] == "--list" or not set(argv) <= set(known):
-        print(f"{__doc__}\nGroups: {' '.join(GROUPS)}\nParts: {' '.join(p.name for p in GROUPS['test'])}")
+        print(f"{__doc__}\nGroups: {' '.join(GROUPS)}\nParts: {' '.join(p.name for p in [*GROUPS['test'], *ROLLING])}")
         return 0 if argv == ["--list"] else 2
     cache()  # remembers where it is
     os.environ.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
