@@ -38,8 +38,8 @@ def measure(directory: Path, rounds: int) -> list[Figure]:
     with applications(Dpdk("22.11", directory), APPS, DEVICES):
         with reached(directory) as host:
             play(directory, [HELPER], inventory=written(directory, {"there": host.variables()}))
-            figures = [one_task(directory, host.variables()), over_ssh(directory, host, max(3, rounds // 5))]
-        return [*figures, on_the_controller(directory)]
+            figures = [one_task(directory, host.variables()), over_ssh(directory, host, max(3, rounds // 3))]
+        return [*figures, on_the_controller(directory, 3)]
 
 
 def names(number: int, **more: Any) -> dict[str, Row]:
@@ -113,28 +113,35 @@ def over_ssh(directory: Path, host: Host, rounds: int) -> Figure:
     runs = defaultdict(list)
     paths = directory / "connections"
     paths.mkdir()
-    for _round in range(rounds):
-        for number in (0, *OVER_SSH):
+    for turn in range(rounds):
+        for number in _in_turn((0, *OVER_SSH), turn):
             hosts = {name: {**one, "ansible_control_path": f"{paths}/{name}"} for name, one in names(number).items()}
             runs[number].append(converge(directory, hosts, host.variables()))
             host.hang_up(paths)
-    return _flat("over ssh, each with a connection of its own", OVER_SSH, curve(runs), rounds)
+    return _flat("over ssh, each by a connection of its own", OVER_SSH, 10, curve(runs), rounds)
 
 
-def on_the_controller(directory: Path) -> Figure:
+def on_the_controller(directory: Path, rounds: int) -> Figure:
     """The command is asked on this machine itself: a name costs little besides what the controller has to do."""
     prefix = directory / "prefix"
     play(directory, [{**HELPER, "vars": {"helper_prefix": str(prefix)}}])
     local = {"ansible_connection": "local", "dpdk_hotplug_command": f"{prefix}/bin/dpdk-hotplug"}
-    runs = {number: [converge(directory, names(number), local)] for number in (0, *LOCAL)}
-    return _flat("names with a local connection", LOCAL, curve(runs), 1)
+    runs = defaultdict(list)
+    for turn in range(rounds):
+        for number in _in_turn((0, *LOCAL), turn):
+            runs[number].append(converge(directory, names(number), local))
+    return _flat("by a local connection", LOCAL, 200, curve(runs), rounds)
 
 
-def _flat(what: str, sizes: Sequence[int], found: Curve, runs: int) -> Figure:
-    least = sizes[-2] if len(sizes) < 4 else sizes[1]
+def _in_turn(sizes: Sequence[int], turn: int) -> list[int]:
+    """Few hosts are measured again and again, many once: there a run is its own mean."""
+    return [number for number in sizes if number <= 10 or (number <= 200 and turn < 3) or not turn]
+
+
+def _flat(what: str, sizes: Sequence[int], least: int, found: Curve, runs: int) -> Figure:
     growth = found.growth(least)
     return figure(
-        f"converge of {sizes[-1]} hosts with nothing to do, {what}: cost a host, against that of {least}",
+        f"converge, hosts with nothing to do, {what}: cost a host of {sizes[-1]}, against that of {least}",
         growth,
         "times",
         "at most 1.15",
