@@ -10,7 +10,7 @@ import sys
 import typing as t
 import zipimport
 
-# Imported where the library is in an archive, as Ansible sends it. Python compiles a file of one twice, first to find
+# For where the library is in an archive, as Ansible sends it. Python compiles a file of one twice, first to find
 # its name (zipimport.get_filename()), and compiling is most of what a call costs. So the names are made here.
 
 _PACKAGE = __name__.rpartition(".")[0] + "."
@@ -36,4 +36,6 @@ class _Finder:
         return spec
 
 
-sys.meta_path.insert(0, t.cast(t.Any, _Finder))
+def serve() -> None:
+    """From here on this finds what is in the archive."""
+    sys.meta_path.insert(0, t.cast(t.Any, _Finder))

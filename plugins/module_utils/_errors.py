@@ -10,7 +10,9 @@ import typing as t
 
 if "zipimport" in type(globals()["__loader__"]).__module__:
     # Every call imports this file first.
-    from . import _archive  # noqa: F401
+    from . import _archive
+
+    _archive.serve()
 
 
 class HotplugError(Exception):
