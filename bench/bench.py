@@ -132,14 +132,22 @@ def main() -> None:
     if given.readme:
         into_readme(figures, REPO / "README.md")
         return
+    failed = []
     for group in given.only or GROUPS:
-        fresh = measure(group, given.rounds)
+        try:
+            fresh = measure(group, given.rounds)
+        except subprocess.CalledProcessError:
+            failed.append(group)
+            say(f"{group} FAILED")
+            continue
         figures = [one for one in figures if one["group"] != group] + fresh
         figures.sort(key=lambda one: [*GROUPS].index(one["group"]))
         given.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=2) + "\n")
         print(table(fresh), flush=True)
     print(table(figures))
     say(f"kept in {given.json}")
+    if failed:
+        raise SystemExit(f"bench: not measured: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
