@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,10 +40,9 @@ def play(
     tasks: Sequence[Row] | str,
     *,
     inventory: Sequence[str] = LOCAL,
-    more: Row | None = None,
-    **settings: str,
+    settings: Mapping[str, str] = {},
 ) -> Played:
-    """``tasks``, or a playbook of the collection by its name, with ``more`` variables. It must not fail."""
+    """``tasks``, or a playbook of the collection by its name. It must not fail."""
     notes = directory / "notes"
     notes.write_text("")
     book = str(tasks)
@@ -64,7 +63,7 @@ def play(
         "DPDK_HOTPLUG_BENCH_FILE": str(notes),
         **settings,
     }
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), *inventory, "-e", json.dumps(more or {}), book]
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), *inventory, book]
     begin = time.monotonic()
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from applications import applications, document
 from figures import Figure, figure, median
@@ -42,18 +42,17 @@ def measure(directory: Path, rounds: int) -> list[Figure]:
         return [*figures, on_the_controller(directory, 3)]
 
 
-def names(number: int, **more: Any) -> dict[str, Row]:
-    """So many names in the inventory, each with what is asked of it."""
-    return {
-        f"host{at:04d}": {"dpdk_hotplug_apps": document(APPS[at % len(APPS)], DEVICES)["apps"], **more}
-        for at in range(number)
-    }
-
-
-def converge(directory: Path, hosts: Mapping[str, Row], variables: Row, **settings: str) -> Played:
-    more = {"dpdk_hotplug_persistent": "never"}
-    inventory = written(directory, hosts, variables)
-    return play(directory, "dpdk.hotplug.converge", inventory=inventory, more=more, ANSIBLE_FORKS=FORKS, **settings)
+def converge(directory: Path, number: int, variables: Row, *, paths: Path | None = None, **settings: str) -> Played:
+    """Of so many names; what is asked of them is in groups. ``paths``: where each has a connection of its own."""
+    names = [f"host{at:04d}" for at in range(number)]
+    # The first group has them in the order in which they are taken: neighbours have different applications.
+    fleet = {name: {"ansible_control_path": f"{paths}/{name}"} if paths else {} for name in names}
+    groups: dict[str, Row] = {"fleet": {"hosts": fleet}}
+    for at, app in enumerate(APPS):
+        asked = {"dpdk_hotplug_apps": document(app, DEVICES)["apps"]}
+        groups[app] = {"vars": asked, "hosts": {name: {} for name in names[at :: len(APPS)]}}
+    inventory = written(directory, {}, {**variables, "dpdk_hotplug_persistent": "never"}, groups)
+    return play(directory, "dpdk.hotplug.converge", inventory=inventory, settings={"ANSIBLE_FORKS": FORKS, **settings})
 
 
 def one_task(directory: Path, variables: Row) -> Figure:
@@ -61,8 +60,7 @@ def one_task(directory: Path, variables: Row) -> Figure:
     log, program = directory / "calls", directory / "ssh"
     program.write_text(_SSH.format(log=log))
     program.chmod(0o755)
-    hosts = {name: {**one, "ansible_control_path": f"{directory}/{name}"} for name, one in names(8).items()}
-    done = converge(directory, hosts, variables, ANSIBLE_SSH_EXECUTABLE=str(program))
+    done = converge(directory, 8, variables, paths=directory, ANSIBLE_SSH_EXECUTABLE=str(program))
     tasks = Counter(host for _task, host in done.tasks)
     calls = [line for line in log.read_text().splitlines() if "127.0.0.1" in line]
     most = max(tasks.values())
@@ -71,8 +69,8 @@ def one_task(directory: Path, variables: Row) -> Figure:
         most,
         "tasks",
         "one",
-        met=most == 1 and set(tasks) == set(hosts) and len(calls) == len(hosts),
-        detail=f"{len(calls)} calls of ssh for {len(hosts)} hosts",
+        met=most == 1 and len(tasks) == len(calls) == 8,
+        detail=f"{len(calls)} calls of ssh for {len(tasks)} hosts",
         runs=1,
     )
 
@@ -115,8 +113,7 @@ def over_ssh(directory: Path, host: Host, rounds: int) -> Figure:
     paths.mkdir()
     for turn in range(rounds):
         for number in _in_turn((0, *OVER_SSH), turn):
-            hosts = {name: {**one, "ansible_control_path": f"{paths}/{name}"} for name, one in names(number).items()}
-            runs[number].append(converge(directory, hosts, host.variables()))
+            runs[number].append(converge(directory, number, host.variables(), paths=paths))
             host.hang_up(paths)
     return _flat("over ssh, each by a connection of its own", OVER_SSH, 10, curve(runs), rounds)
 
@@ -129,7 +126,7 @@ def on_the_controller(directory: Path, rounds: int) -> Figure:
     runs = defaultdict(list)
     for turn in range(rounds):
         for number in _in_turn((0, *LOCAL), turn):
-            runs[number].append(converge(directory, names(number), local))
+            runs[number].append(converge(directory, number, local))
     return _flat("by a local connection", LOCAL, 200, curve(runs), rounds)
 
 

@@ -45,10 +45,12 @@ def reached(directory: Path) -> Iterator[Host]:
         host.stop()
 
 
-def written(directory: Path, hosts: Mapping[str, Row], variables: Row | None = None) -> tuple[str, str]:
-    """An inventory of these hosts and of variables that all of them have, as options of ansible-playbook."""
+def written(
+    directory: Path, hosts: Mapping[str, Row], variables: Row | None = None, groups: Mapping[str, Row] | None = None
+) -> tuple[str, str]:
+    """An inventory of these hosts, and of variables that all of them have, as options of ansible-playbook."""
     path = directory / "inventory.json"
-    path.write_text(json.dumps({"all": {"hosts": hosts, "vars": variables or {}}}))
+    path.write_text(json.dumps({"all": {"hosts": hosts, "vars": variables or {}, "children": groups or {}}}))
     return "-i", str(path)
 
 
