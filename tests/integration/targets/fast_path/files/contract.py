@@ -40,7 +40,7 @@ for one in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$one; done 2>/dev/null |
 exec {directory}/usr/bin/dpdk-hotplug "$@"
 """
 # net_null takes a random address.
-_VOLATILE = ("ansible_job_id", "jid", "results_file", "mac")
+_VOLATILE = ("ansible_job_id", "jid", "results_file", "mac", "since")
 Row = dict[str, Any]
 
 
