@@ -6,8 +6,8 @@
     python3 tests/tools/isolate.py COMMAND [ARGUMENT ...]
 
 Inside: fresh /proc, /sys, /run (with /var/run, so no DPDK application of the machine is seen), /var/lib/dpdk-hotplug,
-only the loopback interface, a hugetlbfs at /dev/hugepages, and for each tree that chroots.py has built an overlay of it at
-/run/chroots/RELEASE, in which /proc, /sys, /dev, /run, /tmp, the checkout and the cache are those of outside.
+only the loopback interface, a hugetlbfs at /dev/hugepages, and for each tree that chroots.py has built an overlay of it
+at /run/chroots/RELEASE, in which /proc, /sys, /dev, /run, /tmp, the checkout and the cache are those of outside.
 When the command ends, everything that it started ends, every mount goes, and nothing was written into the trees.
 Two such runs do not see each other. Memory (hugepages) is the machine's.
 """

@@ -55,7 +55,7 @@ class Evacuated(t.NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.app, os.path.realpath(self.runtime_dir)
+        return self.app, os.path.realpath(self.runtime_dir) if self.runtime_dir else ""  # grout has none
 
     def get(self, name: str) -> Away | None:
         return next((one for one in self.devices if one.device.name == name), None)
@@ -122,7 +122,8 @@ def _app(value: t.Any) -> Evacuated:
     one = checks.mapping(value, "an application", ("app", "runtime_dir", "devices", "entry"))
     entry = one.get("entry", {})
     runtime_dir = checks.text(one.get("runtime_dir"), "runtime_dir")
-    checks.path(runtime_dir, "runtime_dir")
+    if runtime_dir:
+        checks.path(runtime_dir, "runtime_dir")
     if not isinstance(entry, dict):
         raise checks.bad("entry", "is not an object", "")
     devices = tuple(_away(away) for away in checks.listing(one.get("devices"), "devices"))

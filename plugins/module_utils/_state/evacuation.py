@@ -184,6 +184,12 @@ class _Errand:
         self.steps += [(step, work) for step in plan.steps]
         self.warnings += plan.warnings
 
+    @staticmethod
+    def _know(work: AppWork, seen: DeviceState, device: Devargs) -> None:
+        """The arguments of a device are known from here on: a failure attaches it with them again."""
+        known = DeviceState(device, True, seen.ports)
+        work.before = work.after = AppState({**work.before.devices, device.name: known})
+
     def _remember(self, verb: str, after: t.Sequence[Evacuated]) -> None:
         self.notes.after = tuple(one for one in after if one.devices)
         if self.notes.after != self.notes.before:
@@ -217,7 +223,7 @@ class _Evacuation(_Errand):
         """For every running application that has something to give, how it is reached."""
         entries = []
         for app in find(self.system):
-            if not app.running or not app.prefix or not app.runtime_dir:
+            if not app.running or not app.prefix:
                 continue
             kept = evacuated.of(app, self.notes.before)
             if self._has(app, kept):
@@ -275,6 +281,8 @@ class _Evacuation(_Errand):
     def _away(self, work: AppWork, seen: DeviceState, kept: Away | None) -> Away:
         """How a device comes back: as it is, or as it was when it was remembered first."""
         if kept is not None:
+            if not seen.args_known:
+                self._know(work, seen, kept.device)
             return kept._replace(started=kept.started or seen.started)
         given = self.asked.devices.get(seen.device.name)
         if seen.args_known:
@@ -290,9 +298,7 @@ class _Evacuation(_Errand):
             )
         else:
             raise _unknown_arguments(seen)
-        # From here on they are known: a failure attaches it with them again.
-        known = DeviceState(device, True, seen.ports)
-        work.before = work.after = AppState({**work.before.devices, device.name: known})
+        self._know(work, seen, device)
         return Away(device, seen.started, int(time.time()), seen.bridge)
 
 
@@ -331,6 +337,10 @@ class _Restoration(_Errand):
                     f"away with '{device.args}'."
                 )
                 device = device.bare
+            elif seen is not None and not seen.args_known and device.name in work.record.devices:
+                # A run that was killed meant to detach it, and has forgotten its arguments for that.
+                self._know(work, seen, device)
+                self.notes.known.append((work, device))
             ports.append(PortSpec(device, started=self._started(work, away, seen) or None, bridge=away.bridge))
             if away.started and work.spec.undrain:
                 undraining.append(device)

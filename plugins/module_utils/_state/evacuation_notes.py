@@ -16,6 +16,7 @@ from .._host import persistence
 from .._system import System
 from . import evacuated, home
 from .evacuated import Evacuated
+from .journal import Journal
 from .locks import Lock
 from .refusals import gone
 
@@ -61,6 +62,7 @@ class Notes:
         self.before: tuple[Evacuated, ...] = ()
         self.after: tuple[Evacuated, ...] = ()
         self.works: t.Sequence[AppWork] = ()
+        self.known: list[tuple[AppWork, Devargs]] = []  # of what has never gone, the arguments, for our record
         self._timeout = timeout
         self._change = change
         self._closing: list[t.Any] = []
@@ -117,8 +119,12 @@ class NoteActs:
     def do(self, step: Note) -> None:
         if step.verb == "persist":
             persistence.change(self._system, step.before, step.after)
-        else:
-            evacuated.write(self._system, step.after)
+            return
+        for work, device in self._notes.known if step.verb == "forget" else ():
+            journal = Journal(work.record)
+            journal.attached(device)
+            journal.save()
+        evacuated.write(self._system, step.after)
 
     def take_back(self, step: Note) -> str | None:
         """As it was before; but what a failed run could not bring back stays remembered, or it would be lost."""

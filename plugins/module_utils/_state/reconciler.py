@@ -37,6 +37,7 @@ _RUN = "/run"
 # What we keep ourselves is there; an application may have that name too.
 _KEPT = "dpdk-hotplug"
 _OUTDATED = "outdated"
+_AWAY = os.path.dirname(home.EVACUATED)
 
 
 class Part:
@@ -109,6 +110,7 @@ class Reconciler:
         self._directories = Directories()
         self._uevents = Uevents()
         self._ending = self._reload = False
+        self._away: frozenset[tuple[str, str]] = frozenset()
 
     def run(self) -> None:
         """Until stop()."""
@@ -172,8 +174,10 @@ class Reconciler:
     def _arm(self) -> set[str]:
         """Watch where applications show, and where the document is; the names of those that have shown since."""
         directory = os.path.dirname(persistence.PATH)
-        for path in (os.path.dirname(directory), directory, _RUN, os.path.dirname(home.EVACUATED)):
+        for path in (os.path.dirname(directory), directory, _RUN, os.path.dirname(_AWAY)):
             self._directories.watch(self._system.path(path))
+        if self._directories.watch(self._system.path(_AWAY)):
+            self._away = self._evacuated()
         shown = set()
         for path in self._bases():
             full = self._system.path(path)
@@ -203,13 +207,25 @@ class Reconciler:
                     one.wake(time.monotonic())
 
     def _came_back(self, seen: t.Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Parts whose devices may be evacuated no more are looked at again; what has happened elsewhere."""
-        place, _slash, name = self._system.path(home.EVACUATED).rpartition("/")
-        if (place, name) in seen:
+        """Applications of which something is evacuated no more are looked at again; what has happened elsewhere."""
+        place = self._system.path(_AWAY)
+        written = {place, self._system.path(home.EVACUATED)}
+        if any(f"{above}/{name}" in written for above, name in seen):
+            before, self._away = self._away, self._evacuated()
+            back = {app for app, _device in before - self._away}
             for one in self._parts:
-                if one.kind == "app" and one.state in ("evacuated", "failed"):
+                if one.kind == "app" and (one.name in back or one.state in ("evacuated", "failed")):
                     one.wake(time.monotonic())
-        return [one for one in seen if one[0] != place]
+        return [one for one in seen if one[0] not in (place, os.path.dirname(place))]
+
+    def _evacuated(self) -> frozenset[tuple[str, str]]:
+        """What is away now, each device with its application."""
+        from . import evacuated
+
+        try:
+            return frozenset((row["app"], row["device"]) for row in evacuated.rows(evacuated.read(self._system)))
+        except HotplugError:
+            return frozenset()
 
     def _shown(self, seen: t.Sequence[tuple[str, str]]) -> set[str]:
         """The names of applications that show signs of life: their directory is named by their prefix."""
@@ -307,8 +323,6 @@ class Reconciler:
         if result.get("evacuated"):
             part.state = part.reason = "evacuated"
             part.message = away(result)
-            # It may be back since: that is looked at once we are told of it.
-            part.again |= self._directories.watch(self._system.path(os.path.dirname(home.EVACUATED)))
         if runs:
             part.tries, part.due = 0, None
         elif time.monotonic() < part.alive_until:

@@ -5,6 +5,7 @@
 
     run_converge.py '{"document": {...}, "gate": true, "fault": ["MODULE:NAME", "before"|"after", N], "patch": {...}}'
 
+With ``evacuation`` it is that which is run, with these arguments, and not the document.
 It prints a line of JSON before each step ({"step": TEXT}) and at the end ({"result": ...} or {"error": ...}). With
 ``gate`` it waits before each step for a line on its standard input. ``fault`` ends it by SIGKILL around the N-th
 call of that function of the library. ``patch`` sets constants of the library ("MODULE:NAME": value).
@@ -60,6 +61,7 @@ def _say(**what: Any) -> None:
 def main() -> int:
     order = json.loads(sys.argv[1])
     from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
+    from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuation
     from ansible_collections.dpdk.hotplug.plugins.module_utils._state.engine import converge
 
     for place, value in order.get("patch", {}).items():
@@ -74,7 +76,10 @@ def main() -> int:
 
     _say(ready=os.getpid())
     try:
-        _say(result=converge(order["document"], progress=progress))
+        if "evacuation" in order:
+            _say(result=evacuation.run(**order["evacuation"], progress=progress))
+        else:
+            _say(result=converge(order["document"], progress=progress))
     except HotplugError as error:
         _say(error=error.result())
         return 1

@@ -53,6 +53,13 @@ def acts(result: Json) -> list[str]:
     return [f"{one['action']} {one.get('device', '')}".strip() for one in result["actions"]]
 
 
+def known(app: FakeApp) -> dict[str, t.Any]:
+    """The arguments that are known of its devices; None of one where they are not."""
+    entry = {"app": app.prefix, "runtime_dir": app.runtime_dir, "ports": []}
+    ports = converge({"apps": [entry]}, check=True)["apps"][0]["diff"]["before"]["ports"]
+    return {name: one["args"] for name, one in ports.items()}
+
+
 def fails(call: t.Callable[[], t.Any], reason: str) -> HotplugError:
     with pytest.raises(HotplugError) as error:
         call()
@@ -233,6 +240,19 @@ def test_what_is_remembered_and_comes_with_a_restart_goes_again(fake: Start) -> 
     assert acts(evacuate()) == ["detach net_null0"]
     restore()
     assert app.attached == {"net_null0": "size=64"}
+
+
+def test_what_somebody_else_has_brought_back_is_not_taken_for_ours(fake: Start) -> None:
+    app = fake()
+    attach(app, "net_null0,size=64")
+    evacuate()
+    app.end()
+    app = fake()
+    app.attach("vdev:net_null0,size=32")
+    result = restore()
+    assert acts(result) == ["forget"]
+    assert "arguments that are not known" in result["warnings"][0]
+    assert known(app) == {"net_null0": None}
 
 
 def test_it_is_back_by_itself(fake: Start) -> None:
@@ -522,6 +542,7 @@ def test_killed_at_any_point_and_run_again(fake: Start, switching: Switching, ke
             assert remembered() == {"net_null0,size=64": True, "net_null1": False}
             restore()
         assert app.attached == {"net_ring0": "", "net_null0": "size=64", "net_null1": ""}
+        assert known(app) == app.attached
         assert len(app.started) == 1
         assert remembered() == {}
         app.end()

@@ -371,58 +371,58 @@ def test_what_the_kernel_tells_of_devices(data: bytes, found: list[str]) -> None
 # ---- what is evacuated
 
 AWAY = {"app": "web", "device": "net_null1", "since": "2026-01-31T12:00:00Z"}
+GONE = evacuated.Away(Devargs("vdev", "net_null1", "size=64"), False, 1769860800)
+KEPT = evacuated.Evacuated("web", "/run/dpdk", (GONE,))
 LEFT = {"changed": False, "apps": [{"actions": []}], "evacuated": [AWAY]}
 
 
-def test_what_is_evacuated_is_left_away_until_it_is_back(bed: Bed) -> None:
-    bed.write(apps=[APP])
+def _remember(bed: Bed, *kept: evacuated.Evacuated) -> None:
+    evacuated.write(System(str(bed.root)), kept)
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there is a place for it", "it is written for the first time"])
+def test_what_is_evacuated_is_left_away_until_it_is_back(bed: Bed, there: bool) -> None:
+    (bed.root / "var/lib" / ("dpdk-hotplug" if there else "")).mkdir(parents=True)
+    bed.write(apps=[APP, {"app": "other", "ports": []}])
+    bed.start()
+    wait(lambda: bed.state("web") == bed.state("other") == "holds" and bed.idle())
+    before = bed.times("apps")
+    _remember(bed, KEPT)
+    time.sleep(0.1)
+    assert bed.idle() and bed.times("apps") == before, "what is taken away is no matter of the reconciler's"
     bed.answers["apps"] = LEFT
-    place = Path(f"{bed.root}{home.EVACUATED}")
-    bed.start()
-    wait(lambda: bed.state("web") == "evacuated")
-    # There is no directory to watch yet, as long as nothing was ever written there.
-    place.parent.mkdir(parents=True)
-    bed.reconciler.reload()
-    wait(lambda: bed.times("apps") > 1)
-    place.write_text("{}")
-    wait(bed.idle)
-    (row,) = bed.rows
-    assert (row["reason"], row["message"], row["tries"]) == (
-        "evacuated",
-        "evacuated since 2026-01-31T12:00:00Z: net_null1",
-        0,
-    )
+    bed.application("web")
+    wait(lambda: bed.state("web") == "evacuated" and bed.idle())
+    row = next(row for row in bed.rows if row["name"] == "web")
+    told = ("evacuated", "evacuated since 2026-01-31T12:00:00Z: net_null1", 0)
+    assert (row["reason"], row["message"], row["tries"]) == told
     assert bed.log == [], "it is nothing that the journal should have"
+    bed.answers["apps"] = None
+    _remember(bed)
+    wait(lambda: bed.state("web") == "holds" and bed.idle())
     before = bed.times("apps")
-    bed.answers["apps"] = {"changed": False, "apps": [{"actions": []}]}
-    place.unlink()
-    wait(lambda: bed.state("web") == "holds")
-    assert bed.times("apps") > before
-    wait(bed.idle)
-    before = bed.times("apps")
-    place.write_text("{}")
-    time.sleep(0.2)
-    assert bed.idle() and bed.times("apps") == before, "what holds does not depend on it"
+    for kept in ([KEPT], []):
+        _remember(bed, *kept)
+        time.sleep(0.1)
+    wait(lambda: bed.times("apps") == before + 1 and bed.idle())
+    assert bed.asked[-1]["apps"][0]["app"] == "web", "given up, what is to persist is to be there again"
 
 
-def test_what_came_back_before_it_was_watched_for_is_seen(bed: Bed) -> None:
+def test_a_failure_is_looked_at_again_when_the_file_is_another(bed: Bed) -> None:
+    (bed.root / "var/lib/dpdk-hotplug").mkdir(parents=True)
+    (bed.root / "var/lib/dpdk-hotplug/evacuated.json").write_text("nonsense")
     bed.write(apps=[APP])
-    bed.answers["apps"] = [LEFT]
+    bed.answers["apps"] = HotplugError("bad_file", "it is nonsense")
     bed.start()
-    wait(lambda: bed.state("web") == "evacuated")
-    bed.answers["apps"] = [LEFT]
-
-    def watched(path: str) -> bool:
-        return path.endswith("var/lib/dpdk-hotplug")
-
-    bed.reconciler._directories.watch = watched  # type: ignore[method-assign]
-    bed.reconciler.reload()
+    wait(lambda: bed.state("web") == "failed" and bed.idle())
+    bed.answers["apps"] = None
+    (bed.root / "var/lib/dpdk-hotplug/evacuated.json").unlink()
     wait(lambda: bed.state("web") == "holds")
 
 
 def test_status_tells_what_is_evacuated(kept: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(persistence, "read", lambda _system: {"apps": [APP]})
-    monkeypatch.setattr(evacuated, "read", lambda _system: (evacuated.Evacuated("web", "/run/dpdk", (GONE,)),))
+    monkeypatch.setattr(evacuated, "read", lambda _system: (KEPT,))
     found = status.status(lambda _desired, *, check: LEFT, system=kept)
     assert found["holds"] and [row["devargs"] for row in found["evacuated"]] == ["net_null1,size=64"]
     (row,) = found["parts"]
@@ -433,9 +433,6 @@ def test_status_tells_what_is_evacuated(kept: System, monkeypatch: pytest.Monkey
     more = {**LEFT, "changed": True, "apps": [{"actions": [{"action": "attach", "devargs": "net_null2"}]}]}
     (row,) = status.status(lambda _desired, *, check: more, system=kept)["parts"]
     assert (row["state"], row["holds"]) == ("differs", False)
-
-
-GONE = evacuated.Away(Devargs("vdev", "net_null1", "size=64"), False, 1769860800)
 
 
 # ---- status
