@@ -45,7 +45,7 @@ options:
       - The applications. By default all running ones that have hot-attached ports, and for O(state=absent) all of which
         something is remembered.
       - How an application is reached, and its hooks, are remembered with its devices. What is given anew takes the
-        place of all of that.
+        place of all of that. Where nothing is given nor remembered, it is what persists of the application.
     type: list
     elements: dict
     suboptions:
@@ -163,7 +163,8 @@ options:
     description:
       - For O(state=absent), the devices that come in the place of others, by the name of the old one.
       - The persistent state of the host, which the reconciler applies, names the new ones in the ports of applications
-        then. The old one's own entry goes; the new one's is made by M(dpdk.hotplug.dpdk_device) with
+        then, also where the old one was selected by its MAC address or the name of its interface.
+        The old one's own entry goes; the new one's is made by M(dpdk.hotplug.dpdk_device) with
         O(dpdk.hotplug.dpdk_device#module:persistent=true).
     type: dict
   forget:

@@ -15,6 +15,7 @@ from .._apps.discovery import find
 from .._apps.options import has_option, option_values
 from .._devices import Devargs
 from .._errors import HotplugError
+from .._host import persistence
 from .._system import System
 from . import app_document, checks, engine, evacuated
 from .at_start import arguments_at_start
@@ -82,6 +83,7 @@ def run(
     remembered before and after, for a difference). Raises HotplugError; what was done before is undone.
     """
     asked = _asked(apps, devices, replaced, timeout)
+    _agree(asked, present=present, forget=forget)
     system = system or System()
     with contextlib.ExitStack() as stack:
         notes = Notes(system, timeout=asked.timeout, change=not check)
@@ -104,7 +106,7 @@ def run(
             "apps": [work.result(one.own(work), predicted=check) for work in one.works],
             "evacuated": evacuated.rows(notes.before if check else notes.after),
             "actions": [_action(step, work) for step, work in steps],
-            "memory": {"before": _view(notes.before), "after": _view(notes.after)},
+            "memory": _memory(notes.before, notes.after),
         }
 
 
@@ -122,6 +124,15 @@ def _asked(apps: t.Any, devices: t.Any, replaced: t.Any, timeout: t.Any) -> Aske
         replaced=_replacements(replaced or {}),
         timeout=checks.seconds(timeout, "timeout"),
     )
+
+
+def _agree(asked: Asked, *, present: bool, forget: bool) -> None:
+    """Refuse what is for the way back on the way out, and for what comes back where it does not."""
+    for name, given in (("replaced", asked.replaced), ("forget", forget)):
+        if given and present:
+            raise checks.bad(name, "is given", "It is for what is brought back: state absent.")
+    if forget and asked.replaced:
+        raise checks.bad("replaced", "is given beside forget", "What is forgotten does not come back.")
 
 
 def _named(value: t.Any, where: str) -> tuple[str, Devargs | None]:
@@ -227,8 +238,16 @@ class _Evacuation(_Errand):
                 continue
             kept = evacuated.of(app, self.notes.before)
             if self._has(app, kept):
-                entries.append({**kept.entry, "app": app.prefix, "runtime_dir": app.runtime_dir})
+                means = kept.entry or self._persisting(app)
+                entries.append({**means, "app": app.prefix, "runtime_dir": app.runtime_dir})
         return entries
+
+    def _persisting(self, app: App) -> Json:
+        """How an application is reached by what is to persist of it, hooks too."""
+        for one in persistence.read(self.system).get("apps", ()):
+            if one.get("app") == app.prefix and _below(one, app.runtime_dir):
+                return {name: value for name, value in _means(one).items() if name not in _NOT_HERE}
+        return {}
 
     def _has(self, app: App, kept: Evacuated) -> bool:
         """Whether it has something that is to go; what is not known of one that has nothing is told."""
@@ -462,12 +481,21 @@ def _action(step: AnyStep, work: Work) -> Json:
     return {**work.action(step), **({"app": work.name} if isinstance(step, Step) else {})}
 
 
-def _view(kept: t.Iterable[Evacuated]) -> Json:
+def _memory(before: t.Sequence[Evacuated], after: t.Sequence[Evacuated]) -> Json:
     """What is remembered, as a difference shows it."""
-    return {
-        one.app: {
-            away.device.name: {"args": away.device.args, "started": away.started}
-            for away in sorted(one.devices, key=lambda away: away.device.name)
+    keys = {one.key for one in (*before, *after)}
+    prefixes = [prefix for prefix, _place in keys]
+
+    def name(one: Evacuated) -> str:
+        return f"{one.app} in {one.runtime_dir}" if prefixes.count(one.app) > 1 else one.app
+
+    def view(kept: t.Sequence[Evacuated]) -> Json:
+        return {
+            name(one): {
+                away.device.name: {"args": away.device.args, "started": away.started}
+                for away in sorted(one.devices, key=lambda away: away.device.name)
+            }
+            for one in sorted(kept, key=lambda one: one.key)
         }
-        for one in sorted(kept, key=lambda one: one.key)
-    }
+
+    return {"before": view(before), "after": view(after)}

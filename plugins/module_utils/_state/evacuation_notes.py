@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .. import _devices
 from .._devices import Devargs
 from .._errors import HotplugError
 from .._host import persistence
@@ -85,8 +84,11 @@ class Notes:
         """The boot document with new devices in the place of old ones; None where it names none of these."""
         if self._change:
             self._lock(_HOST, "the host's devices")
+        from .._host import memory
+        from .replaced import renamed
+
         before = persistence.read(self.system)
-        after = _renamed(before, replaced)
+        after = renamed(before, replaced, memory.read(self.system))
         return Note("persist", before, after) if after != before else None
 
     def acts(self) -> NoteActs:
@@ -163,27 +165,3 @@ class NoteActs:
 
     def close(self) -> None:
         """Nothing is held: the locks are let go of with all others."""
-
-
-def _renamed(boot: t.Mapping[str, t.Any], replaced: t.Mapping[str, Devargs]) -> dict[str, t.Any]:
-    """The boot document where entries of applications name the new device, and that of the old one is gone."""
-    moved = {old for old, new in replaced.items() if old != new.name}
-    devices = [one for one in boot.get("devices", ()) if one.get("device") not in moved]
-    apps = [
-        {**one, "ports": _ports(one["ports"], replaced)} if one.get("ports") else one for one in boot.get("apps", ())
-    ]
-    found = {name: one for name, one in boot.items() if name not in ("devices", "apps")}
-    found.update({name: one for name, one in (("devices", devices), ("apps", apps)) if one or boot.get(name) == one})
-    return found if set(found) - {"version"} else {}
-
-
-def _ports(ports: t.Sequence[t.Mapping[str, t.Any]], replaced: t.Mapping[str, Devargs]) -> list[dict[str, t.Any]]:
-    found: dict[t.Any, dict[str, t.Any]] = {}
-    for index, port in enumerate(ports):
-        old = _devices.parse(port["device"]) if port.get("device") else None
-        new = replaced.get(old.name) if old else None
-        if old and new and (old.name != new.name or new.args):
-            port = {**port, "device": (new if new.args else new._replace(args=old.args)).text}
-        name = (new or old).name if old else index
-        found.setdefault(name, dict(port))
-    return list(found.values())

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils import _host_modules
+from ansible_collections.dpdk.hotplug.plugins.module_utils._devices import Devargs
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host import files, persistence
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuated, evacuation, host_info
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host import files, memory, persistence
+from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuated, evacuation, host_info, replaced
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.engine import converge
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils.fake_adapter import SwitchingAdapter
@@ -490,6 +491,18 @@ BAD: list[tuple[str, dict[str, t.Any]]] = [
 ]
 
 
+WRONG_WAY: list[tuple[bool, dict[str, t.Any]]] = [
+    (True, {"replaced": {"net_null0": "net_null1"}}),
+    (True, {"forget": True}),
+    (False, {"forget": True, "replaced": {"net_null0": "net_null1"}}),
+]
+
+
+@pytest.mark.parametrize("present, given", WRONG_WAY)
+def test_options_of_the_other_way(present: bool, given: dict[str, t.Any]) -> None:
+    fails(lambda: evacuation.run(present=present, **given), "bad_document")
+
+
 @pytest.mark.parametrize("reason, given", BAD)
 @pytest.mark.parametrize("present", [True, False])
 def test_bad_requests(reason: str, given: dict[str, t.Any], present: bool) -> None:
@@ -585,6 +598,71 @@ def test_a_write_that_fails_changes_nothing(
             continue
         break
     assert point == (1 if way == "evacuate" else 2)
+
+
+NEW = "0000:02:00.0"
+KNOWN = {CARD: memory.Known(mac="02:00:00:00:00:01", netdev="eth1"), NEW: memory.Known(mac="02:00:00:00:00:02")}
+RENAMED: list[tuple[str, Json, Json]] = [
+    ("by its name", {"device": CARD, "started": True}, {"device": NEW, "started": True}),
+    ("with arguments", {"device": f"{CARD},a=b"}, {"device": f"{NEW},a=b"}),
+    ("in its short form", {"device": "01:00.0"}, {"device": NEW}),
+    ("by its MAC address", {"select": {"mac": "02:00:00:00:00:01"}}, {"select": {"mac": "02:00:00:00:00:02"}}),
+    (
+        "by a name of which the new one has none",
+        {"select": {"netdev": "eth1"}, "args": "a=b"},
+        {"device": f"{NEW},a=b"},
+    ),
+    ("by another MAC address", {"select": {"mac": "02:00:00:00:00:09"}}, {"select": {"mac": "02:00:00:00:00:09"}}),
+    ("by what it is", {"select": {"vendor": "8086"}}, {"select": {"vendor": "8086"}}),
+    ("another device", {"device": "net_null0"}, {"device": "net_null0"}),
+]
+
+
+@pytest.mark.parametrize("_what, port, expected", RENAMED)
+def test_ports_of_the_boot_document(_what: str, port: Json, expected: Json) -> None:
+    boot = {"version": 1, "apps": [{"app": "web", "ports": [port, {"device": "net_null7"}]}]}
+    found = replaced.renamed(boot, {CARD: Devargs("pci", NEW)}, KNOWN)
+    assert found["apps"][0]["ports"] == [expected, {"device": "net_null7"}]
+
+
+def test_the_new_device_may_have_arguments_of_its_own() -> None:
+    boot = {"version": 1, "apps": [{"app": "web", "ports": [{"device": f"{CARD},a=b"}]}]}
+    found = replaced.renamed(boot, {CARD: Devargs("pci", CARD, "c=d")}, {})
+    assert found["apps"][0]["ports"] == [{"device": f"{CARD},c=d"}]
+
+
+def test_a_device_is_not_twice_in_the_boot_document() -> None:
+    boot = {"version": 1, "apps": [{"app": "web", "ports": [{"device": NEW}, {"device": CARD}]}]}
+    assert replaced.renamed(boot, {CARD: Devargs("pci", NEW)}, {})["apps"][0]["ports"] == [{"device": NEW}]
+
+
+def test_of_the_old_device_nothing_is_left() -> None:
+    selected = {"select": {"mac": "02:00:00:00:00:01"}, "driver": "vfio-pci"}
+    boot = {"version": 1, "devices": [{"device": CARD, "driver": "vfio-pci"}, selected]}
+    assert replaced.renamed(boot, {CARD: Devargs("pci", NEW)}, KNOWN) == {}
+    assert replaced.renamed(boot, {CARD: Devargs("pci", CARD)}, KNOWN) == boot
+
+
+def test_what_persists_says_how_an_application_is_reached(fake: Start, switching: Switching, run: str) -> None:
+    app = switching(fake())
+    attach(app, "net_null0")
+    app.start(0)
+    os.makedirs(os.path.dirname(persistence.PATH))
+    hook = {"drain": ["sh", "-c", f"echo $0 >>{run}/said", "{device}"]}
+    entries = [{"app": "other", "drain": ["false"]}, {"app": "web", "exclusive": True, "ports": [], **hook}]
+    Path(persistence.PATH).write_text(json.dumps({"version": 1, "apps": entries}))
+    assert acts(evacuate()) == ["remember", "drain net_null0", "stop net_null0", "detach net_null0"]
+    assert evacuated.read(System())[0].entry == hook
+    assert Path(f"{run}/said").read_text() == "net_null0\n"
+
+
+def test_two_of_one_name_are_told_apart(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = evacuated.Evacuated("web", "/run/a/dpdk", (evacuated.Away(Devargs("vdev", "net_null0"), True, 1),))
+    other = one._replace(runtime_dir="/run/b/dpdk")
+    evacuated.write(System(), [one, other])
+    result = restore(forget=True, apps=[{"app": "web", "runtime_dir": "/run/b/dpdk"}])
+    assert set(result["memory"]["before"]) == {"web in /run/a/dpdk", "web in /run/b/dpdk"}
+    assert evacuated.read(System()) == (one,)
 
 
 def test_the_boot_document_names_the_new_device(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
