@@ -41,6 +41,8 @@ exec {directory}/usr/bin/dpdk-hotplug "$@"
 """
 # net_null takes a random address.
 _VOLATILE = ("ansible_job_id", "jid", "results_file", "mac", "since")
+# Since when something is evacuated.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 Row = dict[str, Any]
 
 
@@ -140,11 +142,12 @@ def _unlike(fast: list[str], module: list[str]) -> Iterator[str]:
 
 
 def _lines(row: Row) -> list[str]:
-    return json.dumps(_plain(row), indent=1, sort_keys=True).splitlines()
+    return _TIME.sub("TIME", json.dumps(_plain(row), indent=1, sort_keys=True)).splitlines()
 
 
 def _same(line: str) -> str:
     """Without the id of a job. ansible-core 2.19 and later say whether an error came from a module or an action."""
+    line = _TIME.sub("TIME", line)
     return re.sub(r"j\d+\.\d+", "JOB", line.replace("Task failed: Action failed:", "Task failed: Module failed:"))
 
 
