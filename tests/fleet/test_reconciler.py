@@ -344,6 +344,7 @@ def test_what_cannot_hold_is_reported_and_costs_nothing(guest: Bed, player: Play
 
 def _note(guest: Bed, **document: Any) -> None:
     """Have it in the document as a task would, which cannot be had from a task, since that would do it."""
+    guest.run("mkdir", "-p", str(Path(DOCUMENT).parent))
     guest.machine.write(f"{DOCUMENT}.new", json.dumps({"version": 1, **document}))
     guest.run("mv", f"{DOCUMENT}.new", DOCUMENT)
 
@@ -359,7 +360,6 @@ def test_all_that_it_does_it_can_do_confined(guest: Bed, player: Player) -> None
     commands = {"attach": [*act, "attach", "{devargs}"], "detach": [*act, "detach", "{device}"]}
     card, pf = CARDS.e1000e[1], CARDS.igb[1]
     settings = [{"index": 0, "mac": "02:00:00:00:00:05"}]
-    guest.run("mkdir", "-p", str(Path(DOCUMENT).parent))
     _note(
         guest,
         devices=[
