@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import bootstrap
 from bed import Bed
-from machine import collections
+from machine import REPO, collections
 
 # Where nothing of ours may be left. What is filtered out other programs write by themselves.
 LISTING = r"""
@@ -45,6 +45,19 @@ class Player:
         self.directory = directory
         self.ansible = bootstrap.tools("ansible-2.19")
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+            "ANSIBLE_COLLECTIONS_PATH": str(collections()),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_RETRY_FILES_ENABLED": "0",
+            "HOME": str(self.directory),
+            "LC_ALL": "C.UTF-8",
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        }
+
     def run(self, playbook: str, *options: str, **variables: Any) -> Played:
         """A playbook by its name or path; its failure is a result."""
         name = self.guest.machine.name
@@ -56,20 +69,10 @@ class Player:
         """A playbook that runs, against all guests of the fleet."""
         argv = [self.ansible.program("ansible-playbook"), "-i", str(self.guest.inventory), *options]
         argv += [playbook, "-e", json.dumps(variables)]
-        environment = {
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-            "ANSIBLE_COLLECTIONS_PATH": str(collections()),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_RETRY_FILES_ENABLED": "0",
-            "HOME": str(self.directory),
-            "LC_ALL": "C.UTF-8",
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        }
         return subprocess.Popen(
             argv,
             cwd=self.directory,
-            env=environment,
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -81,6 +84,21 @@ class Player:
         played = self.run(playbook, *options, **variables)
         assert played.failed == 0, played.text
         return played
+
+    def rendered(self, role: str, template: str, **variables: Any) -> str:
+        """A template of a role of the collection, as the role would write it; nothing is done to the guest."""
+        place = REPO / "roles" / role
+        play, made = self.directory / "render.yml", self.directory / "rendered"
+        source = str(place / "templates" / template)
+        task = {"ansible.builtin.template": {"src": source, "dest": str(made), "mode": "0644"}}
+        values = [str(place / kind / "main.yml") for kind in ("defaults", "vars")]
+        text = [{"hosts": "localhost", "gather_facts": False, "vars_files": values, "tasks": [task]}]
+        play.write_text(json.dumps(text))
+        argv = [self.ansible.program("ansible-playbook"), "-i", "localhost,", "-c", "local", str(play)]
+        argv += ["-e", json.dumps({"ansible_python_interpreter": "/usr/bin/python3", **variables})]
+        done = subprocess.run(argv, env=self._environment, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return made.read_text()
 
     def tasks(self, text: str, *options: str) -> dict[str, Any]:
         """Run tasks, and return what each has registered, by name."""
