@@ -218,7 +218,7 @@ def ports():
         link.connect(place)
         pid = json.loads(link.recv(1024))["pid"]
     found = [releases.query(place, f"/ethdev/info,{n}") for n in releases.query(place, "/ethdev/list")]
-    return pid, {one["name"]: one["dev_started"] for one in found}
+    return pid, {one["name"]: one["dev_started"] for one in found if one}
 
 old = ports()[0]
 subprocess.Popen([str(old) if word == "PID" else word for word in given["act"]], start_new_session=True)
@@ -354,7 +354,7 @@ def _note(guest: Bed, **document: Any) -> None:
 def test_all_that_it_does_it_can_do_confined(guest: Bed, player: Player) -> None:
     """Bind and make VFs, attach by ipc, by the console and by commands of the operator; each by the service alone."""
     tool = f"{INSIDE}/act.py"
-    guest.machine.copy(REPO / "tests/integration/real/act.py", tool)
+    guest.machine.write(tool, (REPO / "tests/integration/real/act.py").read_text())
     own = guest.testpmd("own", memory=64)
     guest.converge({"hugepages": MEMORY})
     service(player)
