@@ -62,7 +62,7 @@ class Player:
         """A playbook by its name or path; its failure is a result."""
         name = self.guest.machine.name
         with self.started(playbook, "--limit", name, *options, **variables) as play:
-            text, _ = play.communicate(timeout=900)
+            text, _none = play.communicate(timeout=900)
         return told(text, name)
 
     def started(self, playbook: str, *options: str, **variables: Any) -> subprocess.Popen[str]:

@@ -182,12 +182,12 @@ def test_a_card_is_pulled_out_again_and_again_while_packets_move(guest: Bed, let
         asked = gone if lets_go == "run" or chance.random() < 0.5 else {**bind("kernel"), **gone}
         late = chance.uniform(0, 1.0)
 
-        def run(late: float = late, asked: dict[str, Any] = asked) -> dict[str, Any]:
+        def run(late: float, asked: dict[str, Any]) -> dict[str, Any]:
             time.sleep(late)
             return guest.request({"converge": asked})
 
         with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(run)
+            answer = pool.submit(run, late, asked)
             pull(guest, wait=False)
         said = answer.result()
         reason = said["error"]["reason"] if said.get("failed") else ""

@@ -144,7 +144,7 @@ def test_a_card_that_is_pulled_out_of_the_second_host_stops_the_change_there(fle
         with fleet.started("dpdk.hotplug.converge", **change) as play:
             second.until(lambda: there(second, "/run/pulling"), "the drain", 300)
             pull(second)
-            text, _ = play.communicate(timeout=600)
+            text, _none = play.communicate(timeout=600)
         assert "guest3" not in text.rpartition("PLAY RECAP")[2], text
         assert NEW in text and "guest2" in text.rpartition("PLAY RECAP")[2]
         second.until(lambda: fleet.ports(second) == BOTH, "the second host to be as it was")

@@ -54,7 +54,7 @@ class Three:
     def run(self, playbook: str, *options: str, **variables: Any) -> list[Played]:
         """A playbook against all of them; what it did to each that it came to."""
         with self.started(playbook, *options, **variables) as play:
-            text, _ = play.communicate(timeout=1800)
+            text, _none = play.communicate(timeout=1800)
         print(text)
         return [told(text, name) for name in self.names if f"\n{name} " in text.rpartition("PLAY RECAP")[2]]
 
