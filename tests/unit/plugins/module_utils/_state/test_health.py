@@ -54,7 +54,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def gate(looks: t.Sequence[Look], asked: Health, monkeypatch: pytest.MonkeyPatch) -> health.Ports:
     application = Application(looks, asked)
 
-    def read(_app: App, _reach: t.Any, _means: t.Any, _system: System, port_ids: t.Any, **_more: t.Any) -> dict[int, Vitals]:
+    def read(
+        _app: App, _reach: t.Any, _means: t.Any, _system: System, port_ids: t.Any, **_more: t.Any
+    ) -> dict[int, Vitals]:
         return dict.fromkeys(port_ids, application.seen)
 
     monkeypatch.setattr(vitals, "read", read)
