@@ -72,10 +72,15 @@ def row(guest: Bed, name: str) -> dict[str, Any]:
     return dict(found)
 
 
+def journal(guest: Bed, *options: str) -> list[dict[str, str]]:
+    """What the reconciler that runs has written there."""
+    mine = f"_SYSTEMD_INVOCATION_ID={shown(guest, RECONCILER, 'InvocationID')}"
+    argv = ["journalctl", "-t", "dpdk-hotplug", "-o", "json", "--no-pager", *options, mine]
+    return [json.loads(line) for line in guest.run(*argv).stdout.splitlines()]
+
+
 def acts(guest: Bed) -> list[dict[str, str]]:
-    """The reconciler's acts of this boot, as the journal has them."""
-    lines = guest.run("journalctl", "-b", "-t", "dpdk-hotplug", "-o", "json", "--no-pager").stdout.splitlines()
-    return [one for one in map(json.loads, lines) if "DPDK_HOTPLUG_ACTION" in one]
+    return [one for one in journal(guest) if "DPDK_HOTPLUG_ACTION" in one]
 
 
 def exposure(guest: Bed, unit: str) -> float:
@@ -336,8 +341,7 @@ def test_what_cannot_hold_is_reported_and_costs_nothing(guest: Bed, player: Play
     assert row(guest, "0000:1f:00.0")["reason"] == "no_device"
     text = guest.run(COMMAND, "status", check=False).stdout
     assert re.search(r"web: .*its driver refuses it", text) and "to do: attach net_ring5" in text, text
-    errors = guest.run("journalctl", "-t", "dpdk-hotplug", "-p", "err", "-o", "json", "--no-pager").stdout
-    reasons = [json.loads(line)["DPDK_HOTPLUG_REASON"] for line in errors.splitlines()]
+    reasons = [one["DPDK_HOTPLUG_REASON"] for one in journal(guest, "-p", "err")]
     assert sorted(reasons) == ["bad_devargs", "no_device"], "each once, not with every try"
     assert "failing: " in shown(guest, RECONCILER, "StatusText")
     _note(guest, apps=[{**entry, "ports": [{"device": "net_ring5"}]}])
