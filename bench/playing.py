@@ -40,7 +40,7 @@ def play(
     tasks: Sequence[Row] | str,
     *,
     inventory: Sequence[str] = LOCAL,
-    settings: Mapping[str, str] = {},
+    settings: Mapping[str, str] | None = None,
 ) -> Played:
     """``tasks``, or a playbook of the collection by its name. It must not fail."""
     notes = directory / "notes"
@@ -61,7 +61,7 @@ def play(
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,  # where the inventory does not say
         "ANSIBLE_LOCAL_TEMP": str(directory / "ansible"),
         "DPDK_HOTPLUG_BENCH_FILE": str(notes),
-        **settings,
+        **(settings or {}),
     }
     command = [str(Path(sys.executable).with_name("ansible-playbook")), *inventory, book]
     begin = time.monotonic()
