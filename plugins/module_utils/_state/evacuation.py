@@ -357,7 +357,12 @@ class _Restoration(_Errand):
                 )
                 device = device.bare
             elif seen is not None and not seen.args_known and device.name in work.record.devices:
-                # A run that was killed meant to detach it, and has forgotten its arguments for that.
+                # A run that was killed meant to detach it, and forgot its arguments for that; or somebody else was
+                # faster.
+                self.warnings.append(
+                    f"Device '{device.name}' is there already, and is taken to have the arguments that are remembered: "
+                    f"'{device.args}'."
+                )
                 self._know(work, seen, device)
                 self.notes.known.append((work, device))
             ports.append(PortSpec(device, started=self._started(work, away, seen) or None, bridge=away.bridge))

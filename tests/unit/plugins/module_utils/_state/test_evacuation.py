@@ -243,6 +243,17 @@ def test_what_is_remembered_and_comes_with_a_restart_goes_again(fake: Start) -> 
     assert app.attached == {"net_null0": "size=64"}
 
 
+def test_what_is_back_in_the_same_life_is_taken_for_what_it_was(fake: Start) -> None:
+    app = fake()
+    attach(app, "net_null0,size=64")
+    evacuate()
+    app.attach("vdev:net_null0,size=64")
+    result = restore()
+    assert acts(result) == ["forget"]
+    assert "is taken to have the arguments that are remembered: 'size=64'" in result["warnings"][0]
+    assert known(app) == {"net_null0": "size=64"}
+
+
 def test_what_somebody_else_has_brought_back_is_not_taken_for_ours(fake: Start) -> None:
     app = fake()
     attach(app, "net_null0,size=64")
