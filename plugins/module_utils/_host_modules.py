@@ -64,13 +64,13 @@ def host(params: Params, *, check: bool) -> dict[str, t.Any]:
 
 
 def _persisting(document: Params, when: str | None) -> Params:
-    """A document whose entries persist where they do not say themselves; ``installed``: where there is the command."""
+    """A document whose entries persist where they do not say themselves; ``installed``: where that can be."""
     if when is None:
         return document
     if when == "installed":
-        from ._host.persistence import is_installed
+        from ._host.persistence import can_keep
 
-        if not is_installed():
+        if not can_keep():
             return document
     default = {"persistent": when != "never"}
     several = {

@@ -64,7 +64,7 @@ options:
       - Whether O(hugepages), O(devices) and O(apps) persist that do not say so themselves; C(persistent) of an entry
         goes before.
       - V(always) keeps them, V(never) takes them out of what is kept, V(installed) keeps them where the command
-        C(dpdk-hotplug) is installed, which applies them at boot, and leaves it at that elsewhere.
+        C(dpdk-hotplug) is installed, which applies them at boot, and the task is root, and leaves it at that elsewhere.
       - Without it, what is kept stays as it is.
     type: str
     choices: [always, never, installed]

@@ -147,10 +147,10 @@ def command(system: System) -> str:
     )
 
 
-def is_installed(system: System | None = None) -> bool:
-    """Whether there is the command."""
+def can_keep(system: System | None = None) -> bool:
+    """Whether there is the command, and we are root, whose the boot document is."""
     try:
-        return bool(command(system or System()))
+        return bool(command(system or System())) and os.geteuid() == 0
     except HotplugError:
         return False
 

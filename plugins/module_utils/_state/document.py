@@ -40,7 +40,8 @@ def parse(document: t.Any) -> tuple[tuple[AppSpec, ...], HostSpec | None]:
 
             given, kept = app_entries.parted(given)
         apps = app_document.parse(given)
-    if not kept and all(top.get(name) is None for name in _HOST):
+    # How long to wait, and what may be taken, ask nothing of a host by themselves: its lock takes root.
+    if not kept and all(top.get(name) is None for name in ("hugepages", "devices")) and not top.get("allow_active"):
         return apps, None
     from . import host_document
 

@@ -69,7 +69,7 @@ def test_what_has_changed_is_there_whole() -> None:
 def test_what_an_entry_says_itself_of_persistence_goes_before(
     when: str | None, installed: bool, expected: list[bool | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(persistence, "is_installed", lambda: installed)
+    monkeypatch.setattr(persistence, "can_keep", lambda: installed)
     given = {
         "hugepages": {"pages": []},
         "devices": [{"device": NIC}, {"device": OTHER, "persistent": False}],

@@ -62,6 +62,14 @@ def test_taken(given_document: t.Any, specs: tuple[AppSpec, ...]) -> None:
     assert document.parse(given_document) == (specs, None)
 
 
+def test_what_may_be_taken_and_how_long_to_wait_ask_nothing_of_a_host_by_themselves() -> None:
+    more: dict[str, t.Any] = {"allow_active": [], "timeout": 9, "apps": [{"app": "web"}]}
+    assert document.parse(more)[1] is None
+    for asked in ({"devices": []}, {"hugepages": {}}, {"allow_active": ["0000:01:00.0"]}):
+        host = document.parse({**more, **asked})[1]
+        assert host is not None and host.timeout == 9
+
+
 def port(**entry: t.Any) -> dict[str, t.Any]:
     return {"apps": [{"ports": [entry]}]}
 
