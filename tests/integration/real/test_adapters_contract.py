@@ -236,7 +236,7 @@ def test_ports_that_do_well_pass_and_others_are_taken_away_again(bed: Bed) -> No
         assert error.fields["not_undone"] == []
         assert has(bed) == {"net_null1"}
         bed.make_started("net_null1")
-    result = run(bed, *wanted, health={"link": True, "timeout": 5})
+    result = run(bed, *wanted, health={"link": True, "timeout": 30})
     assert result["changed"]
     assert has(bed) == {"net_null1", "net_null2"}
     assert run(bed, *wanted, health={"packets": True, "timeout": 0.3})["changed"] is False, "nothing is to be undone"
@@ -248,12 +248,11 @@ def test_packets_have_to_move_where_that_is_asked_for(bed: Bed) -> None:
         run(bed, "net_null1")
         bed.make_started("net_null1")
     wanted = [{"device": "net_null1", "started": True}, "net_null2"]
-    health = {"packets": True, "timeout": 1}
     if bed.settles_itself:
-        assert run(bed, *wanted, health=health)["changed"]
+        assert run(bed, *wanted, health={"packets": True, "timeout": 30})["changed"]
         return
     before = has(bed)
-    error = fails(bed, *wanted, health=health)
+    error = fails(bed, *wanted, health={"packets": True, "timeout": 1})
     assert error.reason == "unhealthy"
     names_all(error, "net_null1", "moves no packets")
     assert has(bed) == before
