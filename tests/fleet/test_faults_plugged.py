@@ -146,11 +146,12 @@ def test_a_card_that_is_pulled_out_in_the_middle_of_a_bind_is_told(plugged: Bed,
 
 
 def moving(pmd: Pmd, *cards: str) -> None:
-    """Each of the cards sends and gets packets."""
+    """Each of the cards sends packets, and gets those that another has sent: there is nobody else on the wire."""
+    names = ("opackets", "ipackets") if len(cards) > 1 else ("opackets",)
 
     def counted() -> list[int]:
         found = pmd.ports()
-        return [found[card]["stats"][name] for card in cards for name in ("ipackets", "opackets")]
+        return [found[card]["stats"][name] for card in cards for name in names]
 
     before = counted()
     pmd.bed.until(lambda: all(now > was for now, was in zip(counted(), before)), "packets")
