@@ -31,7 +31,7 @@ class AppActs:
             work.app, work.reach, work.system, timeout=work.spec.timeout, keep=work.held, means=work.means
         )
         self._journal = Journal(work.record)
-        self._stopped: dict[str, list[str]] = {}
+        self._stopped = work.starting
         self._plugged: set[str] = set()  # PCI devices that were there before the first change
         self.silent = False  # it left a request unanswered, and gives no answer to any other
 
@@ -154,7 +154,8 @@ class AppActs:
     def _start(self, device: Devargs) -> None:
         """Start its ports; of those that we stopped before, no others."""
         ports = self._now(device)
-        ours = self._stopped.pop(device.name, ()) or [port.name for port in ports]
+        names = [port.name for port in ports]
+        ours = [name for name in self._stopped.pop(device.name, ()) if name in names] or names
         for port in ports:
             if not port.started and port.name in ours:
                 self._adapter.start(port.port_id)

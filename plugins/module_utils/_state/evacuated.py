@@ -37,12 +37,16 @@ WAY_BACK = (
 
 
 class Away(t.NamedTuple):
-    """A device that was taken from its application. ``since``: seconds since the epoch."""
+    """A device that was taken from its application. ``since``: seconds since the epoch.
+
+    ``ports``: the names of those that were started, where it has others too.
+    """
 
     device: Devargs
     started: bool
     since: int
     bridge: str = ""
+    ports: tuple[str, ...] = ()
 
 
 class Evacuated(t.NamedTuple):
@@ -131,12 +135,13 @@ def _app(value: t.Any) -> Evacuated:
 
 
 def _away(value: t.Any) -> Away:
-    one = checks.mapping(value, "a device", ("device", "started", "since", "bridge"))
+    one = checks.mapping(value, "a device", ("device", "started", "since", "bridge", "ports"))
     return Away(
         _devices.parse(one.get("device", "")),
         checks.flag(one.get("started"), "started"),
         checks.number(one.get("since"), "since", most=1 << 40),
         checks.text(one.get("bridge"), "bridge"),
+        tuple(checks.text(name, "a port") for name in checks.listing(one.get("ports"), "ports")),
     )
 
 

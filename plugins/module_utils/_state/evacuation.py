@@ -302,7 +302,7 @@ class _Evacuation(_Errand):
         if kept is not None:
             if not seen.args_known:
                 self._know(work, seen, kept.device)
-            return kept._replace(started=kept.started or seen.started)
+            return kept if kept.started else kept._replace(started=seen.started, ports=_some(seen))
         given = self.asked.devices.get(seen.device.name)
         if seen.args_known:
             if given is not None and not given.same_args(seen.device.args):
@@ -318,7 +318,7 @@ class _Evacuation(_Errand):
         else:
             raise _unknown_arguments(seen)
         self._know(work, seen, device)
-        return Away(device, seen.started, int(time.time()), seen.bridge)
+        return Away(device, seen.started, int(time.time()), seen.bridge, _some(seen))
 
 
 class _Restoration(_Errand):
@@ -365,6 +365,8 @@ class _Restoration(_Errand):
                 )
                 self._know(work, seen, device)
                 self.notes.known.append((work, device))
+            if away.ports:
+                work.starting[device.name] = list(away.ports)
             ports.append(PortSpec(device, started=self._started(work, away, seen) or None, bridge=away.bridge))
             if away.started and work.spec.undrain:
                 undraining.append(device)
@@ -439,6 +441,12 @@ def _added(kept: Evacuated, leaving: t.Sequence[Away], entry: t.Mapping[str, t.A
 def _means(entry: t.Mapping[str, t.Any]) -> Json:
     """What an entry says of how its application is reached, and of its hooks."""
     return {name: one for name, one in entry.items() if name not in _PASSING}
+
+
+def _some(seen: DeviceState) -> tuple[str, ...]:
+    """The names of a device's ports that are started, where that is not true of all."""
+    names = tuple(port.name for port in seen.ports if port.started)
+    return () if len(names) == len(seen.ports) else names
 
 
 def _is_hot(name: str, record: Record, at_start: t.Mapping[str, str]) -> bool:

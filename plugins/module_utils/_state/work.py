@@ -43,6 +43,7 @@ class AppWork:
         self.spec = self.asked = spec
         self.system = system
         self.closing: list[t.Any] = []
+        self.starting: dict[str, list[str]] = {}  # which ports of a device are started, where not all are to be
         self.held: tuple[int, ...] = ()  # the descriptor of the lock, for a child process that may outlive us
         self.app = select(apps, spec, system)
         # From here on it is this application, also where none was named: errors and a look after a wait name it.

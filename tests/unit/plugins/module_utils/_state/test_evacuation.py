@@ -111,6 +111,22 @@ def test_ports_that_were_started_are_stopped_and_started_again(fake: Start, swit
     assert app.started == {1}
 
 
+@pytest.mark.parametrize("started", [{1}, {0, 1}, {0}])
+def test_of_several_ports_those_are_started_that_were(
+    fake: Start, switching: Switching, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, started: set[int]
+) -> None:
+    (tmp_path / CARD).mkdir()
+    monkeypatch.setattr(evacuated, "_PLACE_OF_CARDS", str(tmp_path))
+    app = switching(fake(pci={CARD: [CARD, f"{CARD}_representor_vf0"]}))
+    attach(app, CARD)
+    for port_id in started:
+        app.start(port_id)
+    evacuate()
+    assert app.attached == {} and remembered() == {CARD: True}
+    restore()
+    assert app.started == started
+
+
 def test_a_started_port_that_nobody_stops_is_refused(fake: Start, kept: str) -> None:
     app = fake()
     attach(app, "net_null0")
@@ -346,6 +362,7 @@ CONTENT: list[t.Any] = [
     {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"device": "net_null0", "started": True, "since": -1}]},
     {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"device": "net_null0", "started": True, "since": 1 << 60}]},
     {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"started": True, "since": 1}]},
+    {"app": "web", "runtime_dir": "/run/dpdk", "devices": [{"device": "a", "started": True, "since": 1, "ports": [1]}]},
     "web",
 ]
 
