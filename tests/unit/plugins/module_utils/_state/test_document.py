@@ -65,7 +65,8 @@ def test_taken(given_document: t.Any, specs: tuple[AppSpec, ...]) -> None:
 def test_what_may_be_taken_and_how_long_to_wait_ask_nothing_of_a_host_by_themselves() -> None:
     more: dict[str, t.Any] = {"allow_active": [], "timeout": 9, "apps": [{"app": "web"}]}
     assert document.parse(more)[1] is None
-    for asked in ({"devices": []}, {"hugepages": {}}, {"allow_active": ["0000:01:00.0"]}):
+    asking: list[dict[str, t.Any]] = [{"devices": []}, {"hugepages": {}}, {"allow_active": ["0000:01:00.0"]}]
+    for asked in asking:
         host = document.parse({**more, **asked})[1]
         assert host is not None and host.timeout == 9
 
