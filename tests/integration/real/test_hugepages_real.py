@@ -164,8 +164,10 @@ def test_more_than_a_node_has_memory_for_is_refused_at_once(had: int) -> None:
 
 
 def test_a_failure_later_in_the_run_gives_the_pages_back(had: int, place: Path) -> None:
-    document = {"hugepages": {**pages(had + 4)["hugepages"], **mount(place, size="16M")["hugepages"]}}
+    place.write_text("x")  # nothing can be mounted on a file
+    document = {"hugepages": {**pages(had + 4)["hugepages"], **mount(place)["hugepages"]}}
     error = refused(document)
+    assert error.reason == "mount_failed"
     assert total() == had and not place.is_mount()
     assert any("hugepages of 2M" in one for one in error.fields["undone"])
 
@@ -261,7 +263,7 @@ def test_another_size_of_pages_is_another_mount(place: Path) -> None:
 def test_a_size_that_the_kernel_has_not_leaves_the_mount_as_it_was(place: Path) -> None:
     engine.converge(mount(place, size="2M", mode="0711"))
     before = [one for one in mounts.mounted(System()) if one.path == str(place)]
-    assert refused(mount(place, size="16M")).reason == "mount_failed"
+    assert refused(mount(place, size="16M")).reason == "hugepages_size"
     assert [one for one in mounts.mounted(System()) if one.path == str(place)] == before
 
 
