@@ -117,6 +117,7 @@ class Reconciler:
         poll = select.poll()
         for fd in (self._wake_from, self._directories.fd, self._uevents.fd):
             poll.register(fd, select.POLLIN)
+        self._arm()  # before the document is read: what is written in between is seen as well
         self._load()
         while not self._ending:
             self._start_due()

@@ -160,7 +160,7 @@ class Soak:
         """All detached: what it holds is what it held before the first operation."""
         self.present(exclusive=True)
         assert self.model == {}
-        wait_until(lambda: self.held() == self.clean, f"{self.clean}, there is {self.held()}", 5)
+        wait_until(lambda: self.held() == self.clean, f"{self.clean}, there is {self.held()}", 30)
 
     # What is compared
 

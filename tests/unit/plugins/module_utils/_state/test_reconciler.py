@@ -205,6 +205,22 @@ def test_a_new_document_takes_effect_when_it_is_written(bed: Bed) -> None:
     wait(lambda: bed.rows == [])
 
 
+def test_a_document_that_is_written_while_the_first_is_read_takes_effect(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, late = persistence.read, iter([[APP]])
+
+    def reading(system: System) -> dict[str, t.Any]:
+        found = read(system)
+        for apps in late:
+            bed.write(apps=apps)
+        return found
+
+    monkeypatch.setattr(persistence, "read", reading)
+    bed.start()
+    wait(lambda: bed.state("web") == "holds")
+
+
 def test_a_document_that_is_none_changes_nothing(bed: Bed) -> None:
     bed.write(apps=[APP])
     bed.start()
