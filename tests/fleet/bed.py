@@ -158,7 +158,7 @@ class Bed:
         self.machine.kill()
         (self.machine.directory / "disk.qcow2").unlink(missing_ok=True)
         self.machine.start()
-        self.machine.wait()
+        self.machine.answer()
         self.install()
         differs = self.inside("restore", before=self.initial)
         assert not differs, f"a guest that has just booted is not as the one before: {differs}"

@@ -68,7 +68,7 @@ class Fleet:
                 guest.start()
             guests.append(guest)
         with ThreadPoolExecutor() as pool:
-            list(pool.map(Guest.wait, guests))
+            list(pool.map(Guest.answer, guests))
         self.inventory.write_text(_inventory([guest for guest in self.guests() if guest.running]))
         return guests
 

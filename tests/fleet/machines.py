@@ -41,6 +41,7 @@ _ARGUMENTS = (
 # Where processors are threads, one may be behind with a change of the memory's map: seen about once in thirty boots.
 _DEFECT = "iotlb_to_section: Assertion"
 _MOST_STARTS = 5
+_MOST_HANGS = 2
 
 
 class Failed(Exception):
@@ -261,6 +262,19 @@ class Guest:
             if time.monotonic() > end:
                 raise Failed(f"{self.name} does not answer within {limit:.0f} s:\n{self.console[-3000:]}")
             time.sleep(0.3)
+
+    def answer(self) -> None:
+        """Until ssh answers after a first start. Where processors are emulated, a kernel hangs now and then as it boots:
+        then the guest starts anew, with the disk that its image has."""
+        for _start in range(_MOST_HANGS):
+            try:
+                return self.wait()
+            except Failed as why:
+                print(f"{self.name} starts anew: {str(why)[-300:]}", flush=True)
+            self.kill()
+            (self.directory / "disk.qcow2").unlink(missing_ok=True)
+            self.start()
+        return self.wait()
 
     def reset(self) -> None:
         """As if its power had failed and come back: nothing more is written, and the machine starts again at once."""

@@ -272,7 +272,7 @@ _installing = threading.Lock()
 
 
 # What every run has time for; the group `fleet` has all of it.
-_FLEET_SHORT = ("attach", "binding", "faults_kernel", "faults_killed_host", "groups")
+_FLEET_SHORT = ("attach", "groups")
 
 
 # What repeats in `make soak`.
