@@ -264,8 +264,10 @@ class Guest:
             time.sleep(0.3)
 
     def answer(self) -> None:
-        """Until ssh answers after a first start. Where processors are emulated, a kernel hangs now and then as it boots:
-        then the guest starts anew, with the disk that its image has."""
+        """Until ssh answers after a first start.
+
+        Where processors are emulated a kernel hangs now and then as it boots: the guest then starts anew, its disk too.
+        """
         for _start in range(_MOST_HANGS):
             try:
                 return self.wait()
