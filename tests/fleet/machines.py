@@ -270,13 +270,15 @@ class Guest:
         """
         for _start in range(_MOST_HANGS):
             try:
-                return self.wait()
+                self.wait()
             except Failed as why:
                 print(f"{self.name} starts anew: {str(why)[-300:]}", flush=True)
+            else:
+                return
             self.kill()
             (self.directory / "disk.qcow2").unlink(missing_ok=True)
             self.start()
-        return self.wait()
+        self.wait()
 
     def reset(self) -> None:
         """As if its power had failed and come back: nothing more is written, and the machine starts again at once."""
