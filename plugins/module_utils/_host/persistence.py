@@ -103,9 +103,10 @@ def merged(boot: t.Mapping[str, t.Any], spec: HostSpec, state: HostState) -> dic
         entry = dict(spec_entry.entry)
         if spec_entry.device:
             entry["device"] = spec_entry.device
-        if spec_entry.persistent is False:
-            entries.pop(_key(entry), None)
-        elif spec_entry.persistent:
+        before = entries.pop(_key(entry), {}) if spec_entry.persistent is not None else {}
+        if spec_entry.persistent:
+            # One task may say what drives a card, and another one what VFs it has.
+            entry = _plain({**before, **entry}, {"noiommu": False})
             if spec_entry.device:
                 device = state.devices.get(addresses[0])
                 if device is not None:
@@ -114,7 +115,7 @@ def merged(boot: t.Mapping[str, t.Any], spec: HostSpec, state: HostState) -> dic
     found: dict[str, t.Any] = {}
     pages = boot.get("hugepages")
     if spec.hugepages is not None and spec.hugepages.persistent is not None:
-        pages = dict(spec.hugepages.entry) if spec.hugepages.persistent else None
+        pages = _memory(spec.hugepages.entry) if spec.hugepages.persistent else None
     if pages:
         found["hugepages"] = pages
     if entries:
@@ -127,6 +128,22 @@ def merged(boot: t.Mapping[str, t.Any], spec: HostSpec, state: HostState) -> dic
     if apps:
         found["apps"] = list(apps)
     return {"version": 1, **found} if found else {}
+
+
+def _memory(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    from .._state.host_document_parts import MOUNT
+
+    unsaid = {"mounts": MOUNT}
+    return {name: [_plain(one, unsaid.get(name, {})) for one in entry[name]] for name in entry}
+
+
+def _plain(value: t.Any, unsaid: t.Mapping[str, t.Any]) -> t.Any:
+    """Without what was left out or goes without saying: a task of any module writes the same for the same wish."""
+    if isinstance(value, list):
+        return [_plain(one, {}) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _plain(one, {}) for name, one in value.items() if one not in (None, []) and one != unsaid.get(name)}
 
 
 def _key(entry: t.Mapping[str, t.Any]) -> str:

@@ -19,6 +19,8 @@ _MAX_COUNT = 1 << 30
 _MAX_VFS = 1 << 16
 _MAX_NODE = 1023
 _MAX_ID = (1 << 32) - 2
+# What a mount has where nothing else is said.
+MOUNT = {"size": "2M", "mode": "0755", "state": "present"}
 
 
 def vfs(value: t.Any, where: str) -> VfsSpec:
@@ -118,20 +120,21 @@ def _mount(value: t.Any, where: str) -> MountSpec:
     from .._host.hugepages import parse_size
     from .._host.mounts import group_id, user_id
 
-    entry = checks.mapping(value, where, ("path", "size", "mode", "owner", "group", "state"))
+    said = checks.mapping(value, where, ("path", "size", "mode", "owner", "group", "state"))
+    entry = {**MOUNT, **{name: one for name, one in said.items() if one is not None}}
     path = checks.text(entry.get("path"), f"{where}.path")
     checks.path(path, f"{where}.path")
     path = "/" + posixpath.normpath(path).lstrip("/")
     if path == "/" or not path.isprintable() or "\\" in path:
         raise checks.bad(f"{where}.path", f"is {path!r}", "Name a directory, such as /dev/hugepages.")
-    mode = checks.text(entry.get("mode"), f"{where}.mode") or "0755"
+    mode = checks.text(entry["mode"], f"{where}.mode")
     if not 3 <= len(mode) <= 4 or not set(mode) <= set("01234567"):
         raise checks.bad(f"{where}.mode", f"is {mode!r}", "Quote it, octal: '0755'.")
     mount = Mount(
         path=path,
-        size=_told(parse_size, "2M" if entry.get("size") is None else entry["size"], f"{where}.size"),
+        size=_told(parse_size, entry["size"], f"{where}.size"),
         mode=int(mode, 8),
         uid=_id(user_id, entry.get("owner"), f"{where}.owner"),
         gid=_id(group_id, entry.get("group"), f"{where}.group"),
     )
-    return MountSpec(mount, checks.choice(entry.get("state"), ("present", "absent"), f"{where}.state") == "present")
+    return MountSpec(mount, checks.choice(entry["state"], ("present", "absent"), f"{where}.state") == "present")

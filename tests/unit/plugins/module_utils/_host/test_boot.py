@@ -84,6 +84,31 @@ def test_hugepages_persist_without_their_kernel_arguments() -> None:
     assert merged({"hugepages": asked}, {"hugepages": {**asked, "persistent": False}}) == {}
 
 
+def test_what_goes_without_saying_is_not_kept_so_that_all_modules_write_the_same() -> None:
+    pages, path = [{"size": "2M", "count": 4}], {"path": "/mnt/huge"}
+    short = {"pages": pages, "mounts": [path], "persistent": True}
+    said = {"size": "2M", "mode": "0755", "owner": None, "group": None, "state": "present"}
+    long = {"pages": [{**pages[0], "node": None}], "mounts": [{**path, **said}], "boot": False, "persistent": True}
+    assert merged({}, {"hugepages": short}) == merged({}, {"hugepages": long})
+    own = [{**path, "mode": "0770"}, {**path, "path": "/mnt/none", "state": "absent"}]
+    assert merged({}, {"hugepages": {**short, "mounts": own}})["hugepages"]["mounts"] == own
+
+    device = {"device": ADDRESS, "vfs": {"count": 2}, "persistent": True}
+    full = {**device, "vfs": {"count": 2, "driver": None, "settings": []}, "noiommu": False}
+    assert merged({}, {"devices": [device]}) == merged({}, {"devices": [full]})
+
+
+def test_what_drives_a_card_and_its_vfs_may_be_said_by_two_tasks() -> None:
+    driven = {"devices": [{"device": ADDRESS, "driver": "vfio-pci", "noiommu": True, "persistent": True}]}
+    parted = {"devices": [{"device": ADDRESS, "vfs": {"count": 2}, "persistent": True}]}
+    both = merged(merged({}, driven), parted)
+    assert both == merged(both, driven) == merged(both, parted)
+    (kept,) = both["devices"]
+    assert (kept["driver"], kept["noiommu"], kept["vfs"]) == ("vfio-pci", True, {"count": 2})
+    (kept,) = merged(both, {"devices": [{**driven["devices"][0], "noiommu": False}]})["devices"]
+    assert "noiommu" not in kept
+
+
 # ---- the files
 
 
