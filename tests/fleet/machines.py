@@ -33,19 +33,27 @@ _KVM_PATIENCE = 8.0
 # Without what makes an emulated processor slow, or has the kernel load and try modules for it.
 _WITHOUT = ("aes", "avx", "avx2", "erms", "fsrm", "la57", "pclmulqdq", "sha-ni", "svm", "vaes", "vpclmulqdq")
 _EMULATED = ",".join(["max", *(f"{one}=off" for one in _WITHOUT)])
+# An emulated processor now and then sleeps through the one timer it has set; one that ticks is woken by the next tick.
 _ARGUMENTS = (
-    "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt mitigations=off quiet loglevel=4 net.ifnames=1 panic=-1"
+    "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt mitigations=off quiet loglevel=4 net.ifnames=1 panic=-1 "
+    "nohz=off highres=off"
 )
 
 
 # Where processors are threads, one may be behind with a change of the memory's map: seen about once in thirty boots.
 _DEFECT = "iotlb_to_section: Assertion"
+# What a kernel says whose emulated processor sleeps for ever.
+_HANGS = "rcu_preempt kthread timer wakeup didn't happen"
 _MOST_STARTS = 5
 _MOST_HANGS = 2
 
 
 class Failed(Exception):
     """A command in a guest, or the guest itself, has failed; the text says how."""
+
+
+class Hangs(Failed):
+    """A guest hangs as it boots, by a defect of its emulated processor."""
 
 
 class Done(NamedTuple):
@@ -184,7 +192,8 @@ class Guest:
 
     @property
     def console(self) -> str:
-        return (self.directory / "console.log").read_text(errors="replace")
+        log = self.directory / "console.log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     def qmp(self) -> Qmp:
         return Qmp(self.directory / "qmp")
@@ -246,7 +255,7 @@ class Guest:
     def wait(self, limit: float = BOOT_LIMIT) -> None:
         """Until ssh answers. A QEMU that ends over a defect of its own while it boots is started again."""
         end = time.monotonic() + limit
-        starts = 1
+        starts, said_before = 1, len(self.console)
         while True:
             if not self.running:
                 said = (self.directory / "qemu.log").read_text()[-2000:]
@@ -259,6 +268,8 @@ class Guest:
                     return
             except subprocess.TimeoutExpired:
                 pass
+            if _HANGS in self.console[said_before:]:
+                raise Hangs(f"{self.name} hangs as it boots")
             if time.monotonic() > end:
                 raise Failed(f"{self.name} does not answer within {limit:.0f} s:\n{self.console[-3000:]}")
             time.sleep(0.3)
@@ -305,13 +316,22 @@ class Guest:
         self.comes_back(boot)
 
     def comes_back(self, boot: str) -> None:
-        """Until ssh answers in another boot than that."""
+        """Until ssh answers in another boot than that. One that hangs as it boots is reset, as a person would do."""
         end = time.monotonic() + BOOT_LIMIT
+        hangs = 0
         while time.monotonic() < end:
-            self.wait()
-            with contextlib.suppress(Failed):
-                if self.boot_id() != boot:
-                    return
+            try:
+                self.wait()
+                with contextlib.suppress(Failed):
+                    if self.boot_id() != boot:
+                        return
+            except Hangs as why:
+                hangs += 1
+                if hangs > _MOST_HANGS:
+                    raise
+                print(f"{why}: reset", flush=True)
+                self.reset()
+                end = time.monotonic() + BOOT_LIMIT
             time.sleep(0.5)
         raise Failed(f"{self.name} did not reboot")
 
