@@ -22,12 +22,12 @@ from releases import count
 CARD, PF = CARDS.e1000e[0], CARDS.igb[0]
 UNRELATED = {"devices": [{"device": CARDS.e1000e[1], "driver": "kernel"}]}
 BOOT = "/etc/dpdk-hotplug/host.json"
-SAW = "/run/application-saw"
+ASKED, SAW = "/root/application-asks", "/run/application-saw"
 UNIT = "application.service"
 # It takes the card at its start, and nothing later gives it one: it says what there was before it.
 APPLICATION = f"""
 [Service]
-ExecStartPre=/bin/sh -c 'echo {{"addresses": ["{CARD}", "{PF}"]}} | python3 {INSIDE}/inside.py kernels > {SAW}'
+ExecStartPre=/bin/sh -c 'python3 {INSIDE}/inside.py kernels < {ASKED} > {SAW}'
 ExecStart=/usr/local/bin/dpdk-hotplug console --prefix web -- dpdk-testpmd --file-prefix=web -l 0,1 -m 128 -a {CARD} \
 -- -i -a --total-num-mbufs=4096 --nb-cores=1
 
@@ -110,6 +110,7 @@ def test_a_host_whose_power_fails_at_any_moment_comes_up_as_its_boot_document_sa
     chance = random.Random(seed)
     guest.converge(GONE)
     guest.machine.write(f"/etc/systemd/system/{UNIT}", APPLICATION)
+    guest.machine.write(ASKED, json.dumps({"addresses": [CARD, PF]}))
     guest.run("systemctl", "enable", UNIT)
     guest.run("sync")
     for number in range(count(50)):
