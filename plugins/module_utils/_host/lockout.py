@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
 
 _MOST_ANCESTORS = 64
 _OVS = "openvswitch"
+_MOST_LOOKS = 3
 
 
 class Lockout:
@@ -43,6 +44,10 @@ class Lockout:
             else:
                 found.append(f"{name} is in another network namespace, where it may be in use")
         return list(dict.fromkeys(found))
+
+    def misses(self, device: PciDevice) -> bool:
+        """Whether the device has a netdev that is none of this network namespace."""
+        return device.netdevs_elsewhere or any(name not in self._named for name in device.netdevs)
 
     def _of(self, link: Link, path: str, seen: set[int]) -> list[str]:
         """The reasons of a netdev, and of all that stands on it."""
@@ -82,10 +87,18 @@ def active(devices: t.Sequence[PciDevice], system: System) -> dict[str, tuple[st
     """Why each device must not be taken from the network, by address; empty where nothing has a netdev."""
     if not any(device.netdevs or device.netdevs_elsewhere for device in devices):
         return {}
+    from . import pci
     from .netlink import Netlink
 
     with Netlink() as netlink:
-        now = guard(netlink, system, os.environ)
+        for _look in range(_MOST_LOOKS):
+            now = guard(netlink, system, os.environ)
+            # A card that was plugged in just now has its netdev renamed between a look at one and at the other.
+            latest = [(pci.read(system, one.address, {}) or one) if now.misses(one) else one for one in devices]
+            renamed = [one.netdevs for one in latest] != [one.netdevs for one in devices]
+            devices = latest
+            if not renamed:
+                break
         return {device.address: tuple(now.reasons(device)) for device in devices}
 
 

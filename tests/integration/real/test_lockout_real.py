@@ -43,6 +43,18 @@ def reasons(environ: dict[str, str] | None = None, device: PciDevice = NIC) -> l
         return lockout.guard(netlink, System(), environ or {}).reasons(device)
 
 
+def test_a_netdev_that_was_renamed_between_two_looks_is_looked_at_again(
+    net: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del net
+    there = NIC._replace(netdevs=("nic",))
+    monkeypatch.setattr(pci, "read", lambda *_of: there)
+    assert lockout.active([NIC._replace(netdevs=("eth0",))], System()) == {NIC.address: ()}
+    there = NIC._replace(netdevs=("eth0",))
+    (why,) = lockout.active([there], System())[NIC.address]
+    assert why.startswith("eth0 is in another network namespace")
+
+
 # What was done with ip(8), and why the card must stay.
 DISGUISES: dict[str, tuple[Sequence[str], list[str]]] = {
     "nothing is on it": ((), []),
