@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .._system import System
@@ -14,6 +15,9 @@ from .model import USERSPACE_DRIVERS, PciDevice
 # Source: Documentation/ABI/testing/sysfs-bus-pci of the kernel.
 DEVICES = "/sys/bus/pci/devices"
 _SLOTS = "/sys/bus/pci/slots"
+# Source: modalias_show in drivers/pci/pci-sysfs.c. It takes no lock, unlike uevent.
+_ID, _BYTE = r"0000([0-9A-F]{4})", r"([0-9A-F]{2})"
+_MODALIAS = re.compile(f"pci:v{_ID}d{_ID}sv{_ID}sd{_ID}bc{_BYTE}sc{_BYTE}i{_BYTE}\n")
 
 
 def read(system: System, address: str, slots: t.Mapping[str, str] | None = None) -> PciDevice | None:
@@ -28,14 +32,11 @@ def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice
     """A device without its index among the VFs of its PF."""
     place = f"{DEVICES}/{address}"
     there = system.names(place)
-    facts = dict(
-        line.partition("=")[::2] for line in system.read(f"{place}/uevent").decode("ascii", "replace").split("\n")
-    )
-    if "uevent" not in there or "PCI_ID" not in facts:
+    match = _MODALIAS.fullmatch(system.read(f"{place}/modalias").decode("ascii", "replace"))
+    if match is None:
         return None
-    vendor, _colon, device = facts["PCI_ID"].lower().partition(":")
-    subvendor, _colon, subdevice = facts.get("PCI_SUBSYS_ID", "").lower().partition(":")
-    driver = facts.get("DRIVER", "")
+    vendor, device, subvendor, subdevice, *class_code = (one.lower() for one in match.groups())
+    driver = _last(system.link(f"{place}/driver")) if "driver" in there else ""
     places = _places_of_netdevs(system, place, there)
     netdevs = tuple(name for one in places for name in system.names(one))
     return PciDevice(
@@ -44,7 +45,7 @@ def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice
         device=device,
         subvendor=subvendor,
         subdevice=subdevice,
-        class_code=facts.get("PCI_CLASS", "").lower().rjust(6, "0"),
+        class_code="".join(class_code),
         driver=driver,
         override=_override(system, place, driver),
         numa_node=_number(system.read(f"{place}/numa_node"), -1),

@@ -25,6 +25,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import Pc
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host.netlink import Address, Link, Netlink
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.tree import modalias
 
 SSH = {"SSH_CONNECTION": "203.0.113.9 50000 198.51.100.1 22"}
 NIC = PciDevice("0000:01:00.0", driver="e1000e", netdevs=("nic",))
@@ -363,7 +364,8 @@ def tree(root: Path) -> Path:
     device = root / "sys/bus/pci/devices/0000:01:00.0"
     (device / "net/nic").mkdir(parents=True)
     (device / "iommu_group").symlink_to("../../../kernel/iommu_groups/5")
-    (device / "uevent").write_text("DRIVER=e1000e\nPCI_CLASS=20000\nPCI_ID=8086:10D3\n")
+    (device / "driver").symlink_to("../../../../bus/pci/drivers/e1000e")
+    (device / "modalias").write_text(modalias("8086:10d3"))
     (device / "driver_override").write_text("(null)\n")
     (root / "sys/bus/pci/drivers/vfio-pci").mkdir(parents=True)
     return device

@@ -19,6 +19,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import Pc
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import document
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state.host_model import HostSpec, HostState
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.tree import modalias
 
 ADDRESS = "0000:01:00.0"
 UNIT = "etc/systemd/system/dpdk-hotplug-host.service"
@@ -40,7 +41,7 @@ def host(tmp_path: Path) -> System:
 def card(root: Path, address: str, device: str = "10d3") -> None:
     place = root / "sys/devices/pci0000:00" / address
     place.mkdir(parents=True)
-    (place / "uevent").write_text(f"PCI_CLASS=20000\nPCI_ID=8086:{device.upper()}\n")
+    (place / "modalias").write_text(modalias(f"8086:{device}"))
     devices = root / "sys/bus/pci/devices"
     devices.mkdir(parents=True, exist_ok=True)
     (devices / address).symlink_to(f"../../../devices/pci0000:00/{address}")

@@ -169,7 +169,7 @@ class Tree:
         self.write(f"{place}/numa_node", f"{card.node}\n")
         self.write(f"{place}/driver_override", f"{card.override or '(null)'}\n")
         self.write(f"{place}/remove", "")
-        self.uevent(card, "")
+        self.write(f"{place}/modalias", modalias(card.ids, card.class_code))
         if card.group >= 0:
             self.group(card.address, card.group)
         if card.max_vfs:
@@ -186,16 +186,6 @@ class Tree:
             self.link(f"{self.place(card.pf)}/virtfn{card.number}", place)
         if card.driver:
             self.bound(card.address, card.driver)
-
-    def uevent(self, card: Card, driver: str) -> None:
-        words = [f"DRIVER={driver}"] if driver else []
-        words += [
-            f"PCI_CLASS={card.class_code.lstrip('0').upper()}",
-            f"PCI_ID={card.ids.upper()}",
-            "PCI_SUBSYS_ID=1AF4:1100",
-            f"PCI_SLOT_NAME={card.address}",
-        ]
-        self.write(f"{self.place(card.address)}/uevent", "".join(f"{one}\n" for one in words))
 
     def group(self, address: str, number: int, name: str = "") -> None:
         """Put a device into an IOMMU group."""
@@ -219,7 +209,6 @@ class Tree:
         card, place = self.cards[address], self.place(address)
         self.link(f"{place}/driver", f"{PCI}/drivers/{driver}")
         self.link(f"{PCI}/drivers/{driver}/{address}", place)
-        self.uevent(card, driver)
         if driver == "uio_pci_generic":
             os.makedirs(f"{self.root}{place}/uio/uio{self._free('uio')}")
         elif driver == "vfio-pci":
@@ -256,7 +245,6 @@ class Tree:
         for name in ("net", "uio", "vfio-dev", "driver"):
             self.gone(f"{place}/{name}")
         self.gone(f"{PCI}/drivers/{driver}/{address}")
-        self.uevent(self.cards[address], "")
 
     def driver_of(self, address: str) -> str:
         return os.path.basename(self.system.link(f"{self.place(address)}/driver"))
@@ -620,6 +608,13 @@ class Network:
         if set(asked) - self.supports:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         self.kernel.settings[pf][vf] = self.kernel.settings[pf][vf]._replace(**asked)
+
+
+def modalias(ids: str, class_code: str = "020000") -> str:
+    """What the file of that name says of a device. Source: modalias_show in drivers/pci/pci-sysfs.c."""
+    vendor, device = ids.upper().split(":")
+    base, sub, interface = (class_code[at : at + 2].upper() for at in (0, 2, 4))
+    return f"pci:v0000{vendor}d0000{device}sv00001AF4sd00001100bc{base}sc{sub}i{interface}\n"
 
 
 def vf_address(pf: Card, index: int) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._host import events, 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host_text import status_text
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import evacuated, home, reconciler, status
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
+from ansible_collections.dpdk.hotplug.tests.unit.plugins.module_utils._host.tree import modalias
 
 PATIENCE = 20.0
 APP = {"app": "web", "ports": [{"device": "net_null1"}]}
@@ -356,7 +357,7 @@ def test_a_card_that_comes_wakes_devices_and_applications(bed: Bed, monkeypatch:
 def test_another_card_in_the_place_of_one_is_left_alone(bed: Bed) -> None:
     place = bed.root / "sys/bus/pci/devices/0000:01:00.0"
     place.mkdir(parents=True)
-    (place / "uevent").write_text("PCI_CLASS=20000\nPCI_ID=15B3:1017\n")
+    (place / "modalias").write_text(modalias("15b3:1017"))
     bed.write(devices=[CARD])
     bed.start()
     wait(lambda: bed.state("0000:01:00.0") == "failed")
