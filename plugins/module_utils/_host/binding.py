@@ -13,7 +13,7 @@ import time
 from .._errors import HotplugError
 from .._system import System
 from .model import USERSPACE_DRIVERS
-from .pci import DEVICES
+from .pci import DEVICES, override_of
 from .states import Binding
 from .writes import Writes
 
@@ -51,11 +51,11 @@ def _make(system: System, writer: Writes, address: str, wanted: Binding) -> None
     place = f"{DEVICES}/{address}"
     if not _is(driver_of(system, address), wanted.driver):
         # First what alone may drive it: between the two nothing else must take it.
-        _override(system, writer, place, wanted.override and (wanted.driver or wanted.override))
+        _override(writer, place, wanted.override and (wanted.driver or wanted.override))
         _unbind(system, writer, address)
         if wanted.driver:
             _probe(system, writer, address, wanted)
-    _override(system, writer, place, wanted.override)
+    _override(writer, place, wanted.override)
 
 
 def _unbind(system: System, writer: Writes, address: str) -> None:
@@ -118,9 +118,8 @@ def _ask(system: System, writer: Writes, address: str, wanted: Binding) -> None:
     _until(system, address, wanted.driver)
 
 
-def _override(system: System, writer: Writes, place: str, wanted: str) -> None:
-    has = system.read(f"{place}/driver_override").decode("ascii", "replace").strip()
-    if ("" if has == "(null)" else has) != wanted:
+def _override(writer: Writes, place: str, wanted: str) -> None:
+    if override_of(writer.read(f"{place}/driver_override")) != wanted:
         writer.write(f"{place}/driver_override", wanted + "\n")
 
 

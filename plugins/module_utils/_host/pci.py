@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from .._system import System
+from . import reads
 from .model import USERSPACE_DRIVERS, PciDevice
 
 # Source: Documentation/ABI/testing/sysfs-bus-pci of the kernel.
@@ -21,7 +22,10 @@ _MODALIAS = re.compile(f"pci:v{_ID}d{_ID}sv{_ID}sd{_ID}bc{_BYTE}sc{_BYTE}i{_BYTE
 
 
 def read(system: System, address: str, slots: t.Mapping[str, str] | None = None) -> PciDevice | None:
-    """A device, or None where there is none at that address. ``slots``: names of slots by the address they are for."""
+    """A device without its override (see read_all), or None where there is none at that address.
+
+    ``slots``: names of slots by the address they are for.
+    """
     device = _read(system, address, slots_of(system) if slots is None else slots)
     if device is not None and device.pf:
         return device._replace(vf_index=_vf_index(system, device))
@@ -29,7 +33,7 @@ def read(system: System, address: str, slots: t.Mapping[str, str] | None = None)
 
 
 def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice | None:
-    """A device without its index among the VFs of its PF."""
+    """The same without its index among the VFs of its PF."""
     place = f"{DEVICES}/{address}"
     there = system.names(place)
     match = _MODALIAS.fullmatch(system.read(f"{place}/modalias").decode("ascii", "replace"))
@@ -47,7 +51,6 @@ def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice
         subdevice=subdevice,
         class_code="".join(class_code),
         driver=driver,
-        override=_override(system, place, driver),
         numa_node=_number(system.read(f"{place}/numa_node"), -1),
         iommu_group=_number(_last(system.link(f"{place}/iommu_group")).encode(), -1) if "iommu_group" in there else -1,
         netdevs=netdevs,
@@ -59,11 +62,15 @@ def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice
     )
 
 
+def read_all(system: System, addresses: t.Iterable[str], slots: t.Mapping[str, str]) -> dict[str, PciDevice]:
+    """The devices at these addresses, where there are any, each with its override."""
+    return _overridden(system, (read(system, address, slots) for address in addresses))
+
+
 def inventory(system: System) -> dict[str, PciDevice]:
     """Every PCI device, by address."""
     slots = slots_of(system)
-    read_ones = (_read(system, address, slots) for address in system.names(DEVICES))
-    found = {device.address: device for device in read_ones if device is not None}
+    found = _overridden(system, (_read(system, address, slots) for address in system.names(DEVICES)))
     for pf in [device for device in found.values() if device.vfs]:
         for index, vf in enumerate(pf.vfs):
             if vf in found:
@@ -98,10 +105,27 @@ def _number(text: bytes, otherwise: int) -> int:
         return otherwise
 
 
-def _override(system: System, place: str, driver: str) -> str:
-    """Every device has the file; only one with a userspace driver, or with none, is likely to have something in it."""
-    text = system.read(f"{place}/driver_override").decode("ascii", "replace").strip()
-    return "" if text == "(null)" else text
+def _overridden(system: System, devices: t.Iterable[PciDevice | None]) -> dict[str, PciDevice]:
+    """By address, with their overrides.
+
+    The kernel tells one with the device's lock in hand, which it keeps while it waits for an application to let go of
+    a device that is to leave the bus. One that is not told is taken for the driver that the device has now, where that
+    is a userspace driver, else for none (the kernel removes the link ``driver`` before it waits). So a run goes on that
+    detaches the device, which comes before any change of its driver and ends the wait.
+    """
+    found = {one.address: one for one in devices if one is not None}
+    texts = reads.bounded(system, [f"{DEVICES}/{address}/driver_override" for address in found])
+    for one, text in zip(list(found.values()), texts.values()):
+        override = one.driver if text is None and one.driver in USERSPACE_DRIVERS else override_of(text or b"")
+        if override:
+            found[one.address] = one._replace(override=override)
+    return found
+
+
+def override_of(text: bytes) -> str:
+    """What driver_override says. Source: driver_override_show in drivers/pci/pci-sysfs.c."""
+    override = text.decode("ascii", "replace").strip()
+    return "" if override == "(null)" else override
 
 
 def _places_of_netdevs(system: System, place: str, there: t.Sequence[str]) -> list[str]:

@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
-import signal
 import struct
 import typing as t
 
 from .._errors import HotplugError
 from .._system import System
+from . import reads
 
 LIMIT = 120.0
 _HEAD = struct.Struct("=I")
@@ -22,8 +23,8 @@ _HEAD = struct.Struct("=I")
 class Writer:
     """Writes files of the kernel (sysfs, procfs) in a child process: a write may block for ever, and nothing ends it.
 
-    One child serves a run. It is started by the first write, and holds nothing of ours: no lock, no output.
-    ``limit``: seconds that a write may take.
+    One child serves a run. It is started when it is needed, and holds nothing of ours: no lock, no output.
+    ``limit``: seconds that a write may take, or a read.
     """
 
     def __init__(self, system: System, *, limit: float = LIMIT) -> None:
@@ -34,31 +35,39 @@ class Writer:
 
     def write(self, path: str, text: str) -> None:
         """Write ``text`` by one call. Raises OSError as the kernel says it, HotplugError when there is no answer."""
+        self._ask(path, b"\0" + text.encode(), f"to {text.strip()!r}, written to {path}")
+
+    def read(self, path: str) -> bytes:
+        """What a small file holds. Raises as write() does."""
+        return self._ask(path, b"", f"to a read of {path}")
+
+    def _ask(self, path: str, what: bytes, said: str) -> bytes:
         if not self._pid:
             self._start()
-        data = os.fsencode(self._system.path(path)) + b"\0" + text.encode()
+        data = os.fsencode(self._system.path(path)) + what
         try:
             os.write(self._to, _HEAD.pack(len(data)) + data)
             poll = select.poll()
             poll.register(self._from, select.POLLIN)
             if not poll.poll(self._limit * 1000):
-                raise self._stuck(path, text)
-            answer = os.read(self._from, _HEAD.size)
+                raise self._stuck(path, said)
+            answer = os.read(self._from, select.PIPE_BUF)
         except BrokenPipeError:
             answer = b""
-        if len(answer) != _HEAD.size:
+        if not answer:
             self.close()
             raise HotplugError("write_failed", f"what writes {path} was ended by somebody", way_out="Run it again.")
-        (number,) = _HEAD.unpack(answer)
+        (number,) = _HEAD.unpack_from(answer)
         if number:
             raise OSError(number, os.strerror(number), path)
+        return answer[_HEAD.size :]
 
-    def _stuck(self, path: str, text: str) -> HotplugError:
+    def _stuck(self, path: str, said: str) -> HotplugError:
         pid, self._pid = self._pid, 0
         self._hang_up()
         return HotplugError(
             "kernel_stuck",
-            f"the kernel has not answered for {self._limit:.0f} s to {text.strip()!r}, written to {path}",
+            f"the kernel has not answered for {self._limit:.0f} s {said}",
             way_out=f"A driver hangs, see the kernel's log (dmesg) and process {pid}; only a reboot may help. "
             "The journal is kept: the next run looks again.",
             pid=pid,
@@ -68,12 +77,7 @@ class Writer:
     def _start(self) -> None:
         there, self._to = os.pipe()
         self._from, back = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            try:
-                _serve(there, back)
-            finally:
-                os._exit(0)
+        self._pid = reads.apart(lambda: _serve(there, back), there, back)
         os.close(there)
         os.close(back)
 
@@ -90,35 +94,27 @@ class Writer:
 
 
 def _serve(there: int, back: int) -> None:
-    """The child: a write for each message, and the errno that it gave. It ends with its parent."""
-    for name in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
-        signal.signal(name, signal.SIG_IGN)
-    empty = os.open("/dev/null", os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(empty, fd)
-    low, high = sorted((there, back))
-    os.closerange(3, low)
-    os.closerange(low + 1, high)
-    os.closerange(high + 1, 1 << 12)
+    """The child: a write or a read for each message, the errno that it gave and what was read. Ends with its parent."""
     while True:
         head = os.read(there, _HEAD.size)
         if len(head) < _HEAD.size:
             return
         data = os.read(there, _HEAD.unpack(head)[0])
-        path, _nul, text = data.partition(b"\0")
-        os.write(back, _HEAD.pack(_written(path, text)))
-
-
-def _written(path: bytes, text: bytes) -> int:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        path, write, text = data.partition(b"\0")
         try:
-            os.write(fd, text)
-        finally:
-            os.close(fd)
-    except OSError as exc:
-        return exc.errno or 5
-    return 0
+            answer = _HEAD.pack(0) + (_write(path, text) if write else reads.content(path))
+        except OSError as exc:
+            answer = _HEAD.pack(exc.errno or errno.EIO)
+        os.write(back, answer)
+
+
+def _write(path: bytes, text: bytes) -> bytes:
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.write(fd, text)
+    finally:
+        os.close(fd)
+    return b""
 
 
 class Writes(t.Protocol):
@@ -126,6 +122,9 @@ class Writes(t.Protocol):
 
     def write(self, path: str, text: str) -> None:
         """Write by one call; OSError as the kernel says it."""
+
+    def read(self, path: str) -> bytes:
+        """What a small file holds; OSError as the kernel says it."""
 
     def close(self) -> None:
         """Let go of what it has."""

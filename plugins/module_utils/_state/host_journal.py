@@ -49,7 +49,7 @@ def _still_stuck(stuck: t.Any, system: System) -> None:
     if process is not None and process.state not in "ZX" and process.start_time == stuck["start_time"]:
         raise HotplugError(
             "kernel_stuck",
-            f"the kernel still hangs over what an earlier run wrote to {stuck['path']} (process {stuck['pid']})",
+            f"the kernel still hangs over what an earlier run asked of {stuck['path']} (process {stuck['pid']})",
             way_out="See the kernel's log (dmesg); only a reboot may help.",
         )
 

@@ -158,14 +158,10 @@ class _Look:
         half_done = self._half_done()
         known = self._known()
         targets = self._targets(known)
-        for change in half_done:
-            if change.kind in ("driver", "vfs"):
-                self._device(change.target)
+        self._read(change.target for change in half_done if change.kind in ("driver", "vfs"))
         pfs = [address for entry, found in targets if entry.vfs for address in found if address in self._devices]
         pfs += [change.target for change in half_done if change.kind == "vfs" and change.target in self._devices]
-        for pf in pfs:
-            for vf in self._devices[pf].vfs:
-                self._device(vf)
+        self._read(vf for pf in pfs for vf in self._devices[pf].vfs)
         state = HostState(self._devices, targets, known=known, half_done=half_done)
         if pfs:
             state = state._replace(vfs=self._vfs(pfs), future=self._future(targets, half_done))
@@ -200,9 +196,9 @@ class _Look:
 
     def _targets(self, known: t.Mapping[str, t.Any]) -> t.Any:
         targets: list[tuple[DeviceSpec, tuple[str, ...]]] = []
+        self._read(entry.device for entry in self._spec.devices if entry.select is None)
         for entry in self._spec.devices:
             if entry.select is None:
-                self._device(entry.device)
                 targets.append((entry, (entry.device,)))
                 continue
             if entry.persistent is False and not entry.driver and entry.vfs is None:
@@ -214,13 +210,13 @@ class _Look:
             targets.append((entry, tuple(found(entry.select, self._devices, known, self._system, self._spec))))
         return tuple(targets)
 
-    def _device(self, address: str) -> None:
-        if address not in self._devices:
+    def _read(self, addresses: t.Iterable[str]) -> None:
+        """The devices that are not known yet, all at once."""
+        fresh = [one for one in dict.fromkeys(addresses) if one not in self._devices]
+        if fresh:
             if self._slots is None:
                 self._slots = pci.slots_of(self._system)
-            device = pci.read(self._system, address, self._slots)
-            if device is not None:
-                self._devices[address] = device
+            self._devices.update(pci.read_all(self._system, fresh, self._slots))
 
     def _vfs(self, pfs: t.Sequence[str]) -> dict[str, t.Any]:
         from .._host import sriov

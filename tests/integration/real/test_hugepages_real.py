@@ -179,6 +179,9 @@ class Stingy:
         self.system, self.most, self.after, self.refuses = system, most, after, refuses
         self.writes: list[tuple[str, str]] = []
 
+    def read(self, path: str) -> bytes:
+        return self.system.read(path)
+
     def write(self, path: str, text: str) -> None:
         self.writes.append((path.rpartition("/")[2], text))
         if path.endswith("compact_memory"):

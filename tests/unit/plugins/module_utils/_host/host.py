@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
-from ansible_collections.dpdk.hotplug.plugins.module_utils._host import binding, netlink, pci, slots, sriov
+from ansible_collections.dpdk.hotplug.plugins.module_utils._host import binding, netlink, pci, reads, slots, sriov
 from ansible_collections.dpdk.hotplug.plugins.module_utils._host.model import PciDevice
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import engine, home, host_acts, slot_work
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
@@ -51,6 +53,25 @@ class Host:
 
     def driver(self, address: str) -> str:
         return self.tree.driver_of(address)
+
+    @contextlib.contextmanager
+    def silent(self, *addresses: str) -> t.Iterator[None]:
+        """Meanwhile the kernel does not tell the driver_override of devices: a FIFO that nobody writes."""
+        paths = [f"{self.tree.root}{self.tree.place(one)}/driver_override" for one in addresses]
+        for path in paths:
+            os.rename(path, f"{path}.told")
+            os.mkfifo(path)
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(reads, "_PATIENCE", 0.5)
+                yield
+        finally:
+            for path in paths:
+                waiting = os.open(path, os.O_RDWR)
+                os.rename(f"{path}.told", path)
+                os.close(waiting)  # whoever reads gets to the end
+            for pid in reads._hanging.values():
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
     def converge(self, *devices: Document, **more: t.Any) -> dict[str, t.Any]:
         """The engine's result for a document with these devices and parts."""

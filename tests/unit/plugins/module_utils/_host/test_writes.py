@@ -42,6 +42,14 @@ def test_what_is_written_arrives_and_what_the_kernel_refuses_is_an_oserror(write
         assert (caught.value.errno, caught.value.filename) == (code, path)
 
 
+def test_what_is_read_comes_whole_and_what_the_kernel_refuses_is_an_oserror(writer: Writer, tmp_path: Path) -> None:
+    for text in (b"", b"vfio-pci\n"):
+        (tmp_path / "a").write_bytes(text)
+        assert writer.read("/a") == text
+    with pytest.raises(FileNotFoundError):
+        writer.read("/nothing")
+
+
 def test_the_child_holds_no_lock_of_ours(writer: Writer, tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
@@ -97,7 +105,7 @@ def test_a_run_whose_write_hangs_keeps_its_journal_and_the_next_is_told_while_it
     host.tree.process(4711, "python3", state="D", start_time=0)
     host.kernel.hangs_at = -1
     error = host.fails("kernel_stuck", {"device": NIC, "driver": "vfio-pci"})
-    assert "the kernel still hangs over what an earlier run wrote to" in error.message
+    assert "the kernel still hangs over what an earlier run asked of" in error.message
     host.tree.gone("/proc/4711")
     host.converge({"device": NIC, "driver": "vfio-pci"})
     assert host.driver(NIC) == "vfio-pci" and not host.journal
@@ -105,12 +113,11 @@ def test_a_run_whose_write_hangs_keeps_its_journal_and_the_next_is_told_while_it
 
 def test_the_engine_s_own_writer_gives_up_a_file_that_nobody_reads(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAULTS 17 from end to end: a real child, and a file that blocks."""
-    path = host.tree.root + f"{host.tree.place(NIC)}/driver_override"
-    os.unlink(path)
-    os.mkfifo(path)
     monkeypatch.setattr(host_acts, "Writer", lambda system: Writer(system, limit=0.3))
-    error = host.fails("kernel_stuck", {"device": NIC, "driver": "vfio-pci"})
-    os.kill(error.fields["pid"], signal.SIGKILL)
+    with host.silent(NIC):
+        error = host.fails("kernel_stuck", {"device": NIC, "driver": "vfio-pci"})
+        assert f"to a read of /sys/bus/pci/devices/{NIC}/driver_override" in error.message
+        os.kill(error.fields["pid"], 0)  # it is left to the kernel
     os.waitpid(error.fields["pid"], 0)
     assert host.journal and host.driver(NIC) == "e1000e"
     assert home.place() == str(host.home)

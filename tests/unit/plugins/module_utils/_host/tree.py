@@ -322,6 +322,9 @@ class Kernel:
 
     # The interface of Writer
 
+    def read(self, path: str) -> bytes:
+        return Path(self.tree.root + path).read_bytes()
+
     def write(self, path: str, text: str) -> None:
         number = len(self.writes)
         self.writes.append((path, text))
