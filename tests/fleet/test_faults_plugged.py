@@ -105,6 +105,33 @@ def test_a_card_that_goes_while_it_is_given_back_is_told_and_its_port_is_detache
     assert not plugged.converge(bind("kernel", FIRST))["changed"], "nothing is left to repair"
 
 
+def waits(guest: Bed) -> int:
+    """How many times the kernel has asked an application to let go of the card. Source: vfio_pci_core_request."""
+    return guest.run("dmesg").stdout.count(f"{NEW}: Relaying device request to user")
+
+
+def test_a_card_that_the_kernel_waits_for_hinders_no_run_and_goes_with_its_port(plugged: Bed) -> None:
+    """The kernel holds the card's lock until the application lets go, and does not tell its driver_override before."""
+    pmd = plugged.testpmd()
+    plugged.converge({**bind("vfio-pci"), **port("present")})
+    before = waits(plugged)
+    pull(plugged, wait=False)
+    plugged.until(lambda: waits(plugged) > before, "the kernel to wait for the application")
+    begin = time.monotonic()
+    found = plugged.devices()
+    looked = time.monotonic()
+    assert NEW in found and found[FIRST]["driver"] == "e1000e"
+    assert plugged.converge(bind("vfio-pci", FIRST))["changed"]
+    print(f"looked in {looked - begin:.1f} s, bound in {time.monotonic() - looked:.1f} s")
+    assert time.monotonic() - begin < 30
+    assert there(plugged) and list(pmd.ports()) == [NEW]
+    plugged.converge(port("absent"))
+    plugged.until(lambda: not there(plugged), "the card to vanish")
+    assert pmd.alive and not pmd.ports()
+    assert NEW not in plugged.devices()
+    assert not plugged.converge(bind("vfio-pci", FIRST))["changed"], "nothing is left to repair"
+
+
 @pytest.mark.parametrize("step", ["driver_override", "unbind", "drivers_probe"])
 def test_a_card_that_is_pulled_out_in_the_middle_of_a_bind_is_told(plugged: Bed, step: str) -> None:
     """The run stops before or after a write until the card is gone."""
