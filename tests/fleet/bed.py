@@ -302,9 +302,10 @@ class Bed:
         memory: int = 128,
         extra: Sequence[str] = (),
         options: Sequence[str] = ("--total-num-mbufs=4096", "--nb-cores=1"),
+        vfio: bool = True,
     ) -> Pmd:
-        """Start one with hugepages and vfio; it takes what is in ``allow`` at its start (nothing is at ff:00.0)."""
-        self._memory(memory)
+        """Start one with hugepages, and vfio; it takes what is in ``allow`` at its start (nothing is at ff:00.0)."""
+        self._memory(memory, vfio=vfio)
         words = [word for one in allow for word in ("-a", one)]
         given = {"prefix": prefix, "vdevs": vdevs, "huge": True, "memory": memory, "options": options}
         return Pmd(self, self.inside("testpmd", **given, extra=[*words, *extra]))
@@ -329,8 +330,10 @@ class Bed:
         printed: list[str] = self.python(code, {"prefix": prefix, "lines": lines})
         return printed
 
-    def _memory(self, megabytes: int) -> None:
-        """As many hugepages on each node: testpmd has buffers on both."""
+    def _memory(self, megabytes: int, *, vfio: bool = True) -> None:
+        """As many hugepages on each node: testpmd has buffers on both. And vfio, which DPDK looks for as it starts."""
+        if vfio:
+            self.run("modprobe", "vfio-pci")
         pages = [{"size": "2M", "count": megabytes // 2 + 16, "node": node} for node in (0, 1)]
         self.converge({"hugepages": {"pages": pages}})
 

@@ -126,3 +126,17 @@ def test_testpmd_stops_a_started_card_by_itself_when_its_driver_is_to_change(gue
     assert sorted(done(answer)) == [("bind", FIRST), ("detach", FIRST), ("stop", FIRST)]
     assert guest.driver(FIRST) == "e1000e" and not pmd.ports() and pmd.alive
     assert not guest.converge(back)["changed"]
+
+
+def test_an_application_that_was_started_before_vfio_was_there_is_told_of(guest: Bed) -> None:
+    """DPDK itself says no more than -1, which might as well be wrong arguments."""
+    guest.run("modprobe", "-r", "vfio-pci", "vfio_iommu_type1", "vfio")
+    pmd = guest.testpmd(vfio=False)
+    entry = {"app": "web", "adapter": "multiprocess", "ports": [{"device": CARDS.e1000e[0]}]}
+    document = {"devices": [{"device": CARDS.e1000e[0], "driver": "vfio-pci"}], "apps": [entry]}
+    error = guest.refused(document)
+    assert (error["reason"], error["app"]) == ("no_vfio", "web"), error
+    assert guest.driver(CARDS.e1000e[0]) == "e1000e", "undone"
+    pmd.stop()
+    guest.testpmd()
+    assert guest.converge(document)["changed"]

@@ -15,7 +15,7 @@ from .._devices import Devargs
 from .._errors import HotplugError
 from .journal import Journal
 from .plan import plan
-from .refusals import gone, told
+from .refusals import gone, told, without_vfio
 from .steps import Step
 from .work import AppWork
 
@@ -69,6 +69,8 @@ class AppActs:
                 from .._host import binding
 
                 told = binding.removed(step.device.name, told.message)
+            elif told.reason == "bad_devargs":
+                told = without_vfio(self.work.app, step.device, self.work.system) or told
             raise told.about(app=self.work.app.prefix, device=step.device.name) from error
 
     def take_back(self, step: Step) -> str | None:

@@ -52,6 +52,24 @@ def _named(app: App, spec: AppSpec) -> str:
     return f"{app.prefix} in {app.runtime_dir}" if elsewhere else app.prefix
 
 
+def without_vfio(app: App, device: Devargs, system: System) -> HotplugError | None:
+    """Whether a device is refused because the application has no vfio.
+
+    EAL opens it as it starts, and looks for it only then. Source: rte_vfio_enable() in lib/eal/linux/eal_vfio.c.
+    """
+    driver = system.link(f"/sys/bus/pci/devices/{device.name}/driver").rpartition("/")[2]
+    place = f"/proc/{app.pid}/fd"
+    opened = [system.link(f"{place}/{fd}") for fd in system.names(place)]
+    if device.bus != "pci" or driver != "vfio-pci" or not opened or "/dev/vfio/vfio" in opened:
+        return None
+    return HotplugError(
+        "no_vfio",
+        f"cannot attach device '{device.name}': application '{app.prefix}' was started before the kernel had vfio, "
+        "and takes no notice of it later",
+        way_out="Start it anew. The role dpdk.hotplug.vfio has the modules loaded at boot, before applications start.",
+    )
+
+
 def several_applications(candidates: t.Sequence[App], spec: AppSpec) -> HotplugError:
     names = ", ".join(f"'{app.prefix}' (pid {app.pid}, {app.runtime_dir or 'no directory'})" for app in candidates)
     return HotplugError(

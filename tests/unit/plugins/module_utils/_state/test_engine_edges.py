@@ -90,3 +90,44 @@ def test_a_detach_that_fails_is_told_while_the_port_is_there(fake: t.Callable[..
         converge(_asked(app, "absent"), system=Slot())
     assert error.value.reason == "removed_underneath"
     assert list(app.attached) == [CARD]
+
+
+class Bound(System):
+    """A host whose card is at vfio-pci; ``opened``: what the application has open."""
+
+    def __init__(self, opened: list[str]) -> None:
+        super().__init__()
+        self.opened = opened
+
+    def link(self, path: str) -> str:
+        if path == f"/sys/bus/pci/devices/{CARD}":
+            return "../../../devices/pci0000:00/0000:01:00.0"
+        if path == f"/sys/bus/pci/devices/{CARD}/driver":
+            return "../../../../bus/pci/drivers/vfio-pci"
+        if path.startswith("/proc/") and "/fd/" in path:
+            return self.opened[int(path.rpartition("/")[2])]
+        return super().link(path)
+
+    def names(self, path: str) -> list[str]:
+        if path.startswith("/proc/") and path.endswith("/fd"):
+            return [str(number) for number in range(len(self.opened))]
+        return super().names(path)
+
+
+@pytest.mark.parametrize(
+    ("opened", "reason"),
+    [
+        (["/dev/null", "socket:[1]"], "no_vfio"),
+        (["/dev/null", "/dev/vfio/vfio"], "bad_devargs"),
+        ([], "bad_devargs"),  # not to be known
+    ],
+)
+def test_an_application_that_was_started_before_vfio_is_told_of(
+    fake: t.Callable[..., FakeApp], opened: list[str], reason: str
+) -> None:
+    app = fake(pci={CARD: [CARD]})
+    app.script(Act(result=-1))
+    with pytest.raises(HotplugError) as error:
+        converge(_asked(app, "present"), system=Bound(opened))
+    assert (error.value.reason, error.value.device) == (reason, CARD)
+    assert error.value.way_out
