@@ -126,6 +126,7 @@ def test_a_host_whose_power_fails_at_any_moment_comes_up_as_its_boot_document_sa
         if DOCUMENTS[holds] != GONE:
             guest.until(lambda: list(ports(guest)) == [CARD], "the application to have its card")
         guest.run("systemctl", "stop", UNIT)
+        guest.shell("rm -f /dev/hugepages/webmap_*")  # what it leaves when it is killed
         for document in (chance.choice(DOCUMENTS), GONE):
             guest.converge(document)
             assert not guest.converge(document)["changed"]

@@ -33,6 +33,7 @@ DOCUMENT: dict[str, Any] = {
         {
             "app": APP,
             "memory": 128,
+            "timeout": 240,
             "args": ["--auto-start", "--disable-link-check", "--total-num-mbufs=4096", "--forward-mode=txonly"],
         }
     ],
@@ -50,12 +51,14 @@ class Three:
     def __init__(self, guests: list[Bed], directory: Path) -> None:
         self.guests = guests
         self.player = Player(guests[0], directory)
+        self.code = 0  # with which the last playbook ended
 
     def run(self, playbook: str, *options: str, **variables: Any) -> list[Played]:
         """A playbook against all of them; what it did to each that it came to."""
         with self.started(playbook, *options, **variables) as play:
             text, _none = play.communicate(timeout=1800)
         print(text)
+        self.code = play.returncode
         return [told(text, name) for name in self.names if f"\n{name} " in text.rpartition("PLAY RECAP")[2]]
 
     def started(self, playbook: str, *options: str, **variables: Any) -> Any:
@@ -64,7 +67,7 @@ class Three:
     def done(self, playbook: str, *options: str, **variables: Any) -> list[Played]:
         """The same where it must succeed on all of them."""
         played = self.run(playbook, *options, **variables)
-        assert {one.failed for one in played} == {0}, played[0].text
+        assert (self.code, {one.failed for one in played}) == (0, {0}), played[0].text
         return played
 
     @property
@@ -105,7 +108,7 @@ def _booted(request: pytest.FixtureRequest) -> Iterator[list[Bed]]:
             guest.install()
             guest.run("rm", "-rf", "/usr/local/lib/dpdk-hotplug", "/usr/local/bin/dpdk-hotplug")  # they come bare
             guest.run("mkdir", "-p", os.path.dirname(QUOTA))
-            guest.machine.write(QUOTA, "[Service]\nCPUQuota=20%\n")
+            guest.machine.write(QUOTA, "[Service]\nCPUQuota=33%\n")
         yield guests
     finally:
         if not name:
