@@ -16,9 +16,12 @@ from bed import Bed
 from machine import REPO, collections
 
 # Where nothing of ours may be left. What is filtered out other programs write by themselves.
-LISTING = r"""
-find /etc /usr/local /var/lib /mnt -xdev ! -path '/var/lib/systemd/*' | sort
-"""
+_LISTING = "find /etc /usr/local /var/lib /mnt -xdev ! -path '/var/lib/systemd/*'"
+
+
+def listing(guest: Bed) -> set[str]:
+    """All files of a guest where nothing of ours may be left."""
+    return set(guest.shell(_LISTING).splitlines())
 
 
 class Played(NamedTuple):
