@@ -25,7 +25,7 @@ APP = "router"
 UNIT = f"dpdk-testpmd-{APP}.service"
 SOCKET = f"/run/dpdk/{APP}/dpdk_telemetry.v2"
 PORTS = [{"device": card, "started": True} for card in CARDS.e1000e]
-# Both cards of a guest are on one wire, and what testpmd sends from one comes in at the other.
+# Both cards of a guest are on one wire: what testpmd sends from one it receives at the other, which txonly would not do.
 DOCUMENT: dict[str, Any] = {
     "dpdk_hotplug_hugepages": {"pages": [{"size": "2M", "count": 80, "node": node} for node in (0, 1)]},
     "dpdk_hotplug_devices": [{"device": card, "driver": "vfio-pci"} for card in CARDS.e1000e],
@@ -34,7 +34,7 @@ DOCUMENT: dict[str, Any] = {
             "app": APP,
             "memory": 128,
             "timeout": 240,
-            "args": ["--auto-start", "--disable-link-check", "--total-num-mbufs=4096", "--forward-mode=txonly"],
+            "args": ["--auto-start", "--disable-link-check", "--total-num-mbufs=4096", "--forward-mode=flowgen"],
         }
     ],
     "dpdk_hotplug_apps": [{"app": APP, "exclusive": True, "ports": PORTS}],
