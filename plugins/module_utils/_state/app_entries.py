@@ -50,7 +50,8 @@ def checked(entries: t.Sequence[Entry]) -> tuple[Entry, ...]:
 def merged(kept: t.Sequence[Entry], entries: t.Sequence[Entry]) -> list[dict[str, t.Any]]:
     """The applications of the boot document, with what is to persist and without what is not to.
 
-    Ports are added to those that are kept; with ``exclusive`` they take their place. What is to be absent is left out.
+    An entry is added to what is kept of its application; with ``exclusive`` it takes the place of that. What is to be
+    absent is left out.
     """
     found = {_key(one): dict(one) for one in kept}
     for entry in entries:
@@ -67,7 +68,7 @@ def merged(kept: t.Sequence[Entry], entries: t.Sequence[Entry]) -> list[dict[str
         own = {name: one for name, one in said.items() if name not in _PASSING}
         listed = [one for one in fresh.values() if one is not None]
         if listed or entry.get("exclusive"):
-            found[_key(entry)] = {**before, **own, "ports": listed}
+            found[_key(entry)] = {**({} if entry.get("exclusive") else before), **own, "ports": listed}
     return [found[key] for key in sorted(found)]
 
 

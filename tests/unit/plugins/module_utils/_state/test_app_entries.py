@@ -65,7 +65,7 @@ def test_ports_come_to_those_that_are_kept_and_go_from_them() -> None:
 
 
 def test_exclusive_takes_the_place_of_all() -> None:
-    before = [{"app": "web", "ports": [{"device": "net_null1"}]}]
+    before = [{"app": "web", "drain": ["true"], "ports": [{"device": "net_null1"}]}]
     (found,) = kept(before, {"app": "web", "exclusive": True, "ports": [{"device": "net_null2"}]})
     assert found == {"app": "web", "exclusive": True, "ports": [{"device": "net_null2"}]}
     (found,) = kept([found], {"app": "web", "exclusive": True, "ports": []})
