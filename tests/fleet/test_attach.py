@@ -134,6 +134,9 @@ def test_an_application_that_was_started_before_vfio_was_there_is_told_of(guest:
     pmd = guest.testpmd(vfio=False)
     entry = {"app": "web", "adapter": "multiprocess", "ports": [{"device": CARDS.e1000e[0]}]}
     document = {"devices": [{"device": CARDS.e1000e[0], "driver": "vfio-pci"}], "apps": [entry]}
+    if guest.machine.release == "24.11":  # on its kernel it is found all the same
+        assert guest.converge(document)["changed"]
+        return
     error = guest.refused(document)
     assert (error["reason"], error["app"]) == ("no_vfio", "web"), error
     assert guest.driver(CARDS.e1000e[0]) == "e1000e", "undone"

@@ -25,7 +25,7 @@ APP = "router"
 UNIT = f"dpdk-testpmd-{APP}.service"
 SOCKET = f"/run/dpdk/{APP}/dpdk_telemetry.v2"
 PORTS = [{"device": card, "started": True} for card in CARDS.e1000e]
-# Both cards of a guest are on one wire: what testpmd sends from one it receives at the other, which txonly would not do.
+# Both cards of a guest are on one wire: what testpmd sends from one it receives at the other (txonly would not).
 DOCUMENT: dict[str, Any] = {
     "dpdk_hotplug_hugepages": {"pages": [{"size": "2M", "count": 80, "node": node} for node in (0, 1)]},
     "dpdk_hotplug_devices": [{"device": card, "driver": "vfio-pci"} for card in CARDS.e1000e],

@@ -272,7 +272,7 @@ _installing = threading.Lock()
 
 
 # What every run has time for; the group `fleet` has all of it.
-_FLEET_SHORT = ("attach", "groups")
+_FLEET_SHORT = ("attach", "groups", "hugepages", "sriov", "faults_runs_host")
 
 
 # What repeats in `make soak`.
