@@ -92,7 +92,7 @@ def test_what_is_not_told_hides_nothing_of_others_and_is_taken_for_what_drives_i
 def test_a_child_that_is_answered_at_last_ends_and_its_file_is_read_again(host: Host) -> None:
     with host.silent(KERNELS):
         assert host.devices()[KERNELS].override == ""
-        (pid,) = reads._hanging.values()
+        pid = next(iter(reads._hanging.values()))
     assert host.devices()[KERNELS].override == "e1000e"
     assert not reads._hanging and not is_left(pid)
 
