@@ -263,19 +263,21 @@ def test_ports_come_back_with_their_application_and_with_the_host(guest: Bed, pl
     before = guest.until(lambda: started(guest), "the ports")
     assert len(before) == 3 and {CARD, "net_ring3"} < before
 
-    for name, act in {
+    ends = {
         "restart": ["systemctl", "restart", SERVICE],
         "SIGKILL of testpmd": ["kill", "-KILL", "PID"],
         "SIGKILL of its console": ["systemctl", "kill", "-s", "KILL", "--kill-whom=main", SERVICE],
-    }.items():
+    }
+    for times, (name, act) in enumerate(ends.items(), 1):
         took = guest.python(_WATCH, {"act": act, "ports": sorted(before), "inside": INSIDE})
         assert took is not None, f"{name}: not there"
         print(f"{name}: ports attached and started {took:.2f} s after telemetry answers")
         assert started(guest) == before
+        # It writes of a run when that is over; the ports are there before.
+        _one_line_an_act(guest, before, times)
 
     told = row(guest, "web")
     assert (told["holds"], told["todo"], told["message"]) == (True, [], "") and told["acted"] > 0
-    _one_line_an_act(guest, before, times=3)
     text = guest.run(COMMAND, "status", check=False).stdout
     assert re.search(r"^web +app +holds +20\d\d-", text, re.MULTILINE), text
 
@@ -290,7 +292,6 @@ def test_ports_come_back_with_their_application_and_with_the_host(guest: Bed, pl
 
 def _one_line_an_act(guest: Bed, devices: set[str], times: int) -> None:
     for verb in ("attach", "start"):
-        # It writes of a run when that is over; the ports are there before.
         mine = guest.until(functools.partial(_of, guest, verb, times * len(devices)), f"what it says of each {verb}")
         assert {one["DPDK_HOTPLUG_DEVICE"].partition(",")[0] for one in mine} == devices
     for one in acts(guest):
