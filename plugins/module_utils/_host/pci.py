@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from .._system import System
@@ -16,9 +15,9 @@ from .model import USERSPACE_DRIVERS, PciDevice
 # Source: Documentation/ABI/testing/sysfs-bus-pci of the kernel.
 DEVICES = "/sys/bus/pci/devices"
 _SLOTS = "/sys/bus/pci/slots"
-# Source: modalias_show in drivers/pci/pci-sysfs.c. It takes no lock, unlike uevent.
-_ID, _BYTE = r"0000([0-9A-F]{4})", r"([0-9A-F]{2})"
-_MODALIAS = re.compile(f"pci:v{_ID}d{_ID}sv{_ID}sd{_ID}bc{_BYTE}sc{_BYTE}i{_BYTE}\n")
+# Vendor, device, those of the subsystem, and the class. Source: modalias_show in drivers/pci/pci-sysfs.c.
+_MODALIAS = "pci:v0000{}d0000{}sv0000{}sd0000{}bc{}sc{}i{}\n"
+_AT = (slice(9, 13), slice(18, 22), slice(28, 32), slice(38, 42), slice(44, 46), slice(48, 50), slice(51, 53))
 
 
 def read(system: System, address: str, slots: t.Mapping[str, str] | None = None) -> PciDevice | None:
@@ -36,10 +35,11 @@ def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice
     """The same without its index among the VFs of its PF."""
     place = f"{DEVICES}/{address}"
     there = system.names(place)
-    match = _MODALIAS.fullmatch(system.read(f"{place}/modalias").decode("ascii", "replace"))
-    if match is None:
+    alias = system.read(f"{place}/modalias").decode("ascii", "replace")  # which takes no lock, unlike uevent
+    parts = [alias[at] for at in _AT]
+    if alias != _MODALIAS.format(*parts):
         return None
-    vendor, device, subvendor, subdevice, *class_code = (one.lower() for one in match.groups())
+    vendor, device, subvendor, subdevice, *class_code = (one.lower() for one in parts)
     driver = _last(system.link(f"{place}/driver")) if "driver" in there else ""
     places = _places_of_netdevs(system, place, there)
     netdevs = tuple(name for one in places for name in system.names(one))

@@ -35,11 +35,10 @@ def converge(
     ``leave_evacuated``: what was evacuated stays away, where otherwise it is refused to attach it.
     ``agreed`` is called when the locks are held and nothing is changed yet; what it raises ends the run.
 
-    Returns ``changed``, ``warnings`` and ``apps``: for each application ``app``, ``ports``, ``actions`` and ``diff``;
-    where the document asks something of the host itself, ``host`` as HostWork.result() has it; where something was
-    left away, ``evacuated`` as evacuated.rows() has it.
-    Raises HotplugError; whatever was done before it was undone unless the document says not to, and the error's
-    fields tell: ``actions`` done, ``undone``, ``not_undone``.
+    Returns ``changed``, ``warnings``, ``apps`` as AppWork.result() has each, and where there is something to tell
+    ``host`` as HostWork.result() has it and ``evacuated`` as evacuated.rows() has it.
+    Raises HotplugError; what was done is undone unless the document says not to. Its fields tell: ``actions`` done,
+    ``undone``, ``not_undone``.
     """
     specs, wanted = document.parse(desired)
     system = system or System()
