@@ -46,7 +46,7 @@ class AppWork:
         self.starting: dict[str, list[str]] = {}  # which ports of a device are started, where not all are to be
         self.held: tuple[int, ...] = ()  # the descriptor of the lock, for a child process that may outlive us
         self.app = select(apps, spec, system)
-        # From here on it is this application, also where none was named: errors and a look after a wait name it.
+        # From here on it is this one, also where none was named: errors and later looks name it.
         self.spec = spec._replace(prefix=self.app.prefix)
         self.name = self.app.prefix
         self.home = home.key(self.app)
@@ -103,7 +103,6 @@ class AppWork:
         return any(verb in self.reach.verbs for verb in verbs)
 
     def acts(self) -> AppActs:
-        # What changes things is imported when something is to be changed.
         from .app_acts import AppActs
 
         return AppActs(self)
