@@ -63,12 +63,14 @@ def merged(kept: t.Sequence[Entry], entries: t.Sequence[Entry]) -> list[dict[str
             if left:
                 found[_key(entry)] = {**before, "ports": list(left.values())}
             continue
-        fresh = {**({} if entry.get("exclusive") else ports), **named}
+        if entry.get("exclusive"):
+            before, ports = {}, {}
+        fresh = {**ports, **named}
         said = {name: one for name, one in entry.items() if one not in (None, _DEFAULTS.get(name))}
         own = {name: one for name, one in said.items() if name not in _PASSING}
         listed = [one for one in fresh.values() if one is not None]
         if listed or entry.get("exclusive"):
-            found[_key(entry)] = {**({} if entry.get("exclusive") else before), **own, "ports": listed}
+            found[_key(entry)] = {**before, **own, "ports": listed}
     return [found[key] for key in sorted(found)]
 
 
