@@ -84,6 +84,7 @@ class Bed:
         self.release = machine.release
         self.inventory = fleet.inventory
         self.initial: dict[str, Any] = {}
+        self.lost = ""  # why the guest cannot be used any more
         self._plugged: frozenset[str] = frozenset()
         self._agent = Agent(machine, f"exec python3 {INSIDE}/serve.py {HOME}")
 
@@ -114,8 +115,15 @@ class Bed:
     def begin(self) -> None:
         """Keep what the guest is like now as what it shall be after each test."""
         self.install()
+        self._settle()
         self.initial = self.inside("snapshot")
         self._plugged = self.plugged()
+
+    def _settle(self) -> None:
+        """Until the boot is over: ssh answers while drivers are still loaded, and cards given their names."""
+        cards = (*CARDS.e1000e, *CARDS.igb, CARDS.second, *CARDS.shared)
+        self.until(lambda: all(self.driver(*cards).values()), "each card to have its driver")
+        self.shell("systemctl is-system-running --wait >/dev/null || :; udevadm settle")
 
     def plugged(self) -> frozenset[str]:
         """The ids of the devices that QEMU has."""
@@ -155,13 +163,16 @@ class Bed:
 
     def renew(self) -> None:
         """Another boot, with the disk that the image has."""
+        self.lost = "it could not be brought back, and did not start anew"
         self.machine.kill()
         (self.machine.directory / "disk.qcow2").unlink(missing_ok=True)
         self.machine.start()
         self.machine.answer()
         self.install()
+        self._settle()
         differs = self.inside("restore", before=self.initial)
         assert not differs, f"a guest that has just booted is not as the one before: {differs}"
+        self.lost = ""
 
     # What is run in it
 

@@ -18,9 +18,11 @@ from typing import NamedTuple
 
 
 class Counts(NamedTuple):
+    """How many passed, and what did not, each with why."""
+
     passed: int = 0
-    failed: int = 0
-    skipped: tuple[str, ...] = ()  # what was skipped, and why
+    failed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -33,7 +35,6 @@ class Result(NamedTuple):
     name: str
     counts: Counts
     seconds: float
-    note: str = ""
 
 
 class Failed(Exception):
@@ -129,19 +130,21 @@ def _end_children(number: int, _frame: object) -> None:
 
 
 def _carry_out(part: Part, directory: Path) -> Result:
-    start, note = time.monotonic(), ""
+    start, why = time.monotonic(), ""
     log = Log(part.name, directory)
     try:
         counts = part.work(log)
     except (Failed, SystemExit) as reason:
-        counts, note = Counts(failed=1), str(reason)
+        why = str(reason) or type(reason).__name__
     except Exception as fault:  # a part's own fault must not hide what the others found
-        counts, note = Counts(failed=1), f"{type(fault).__name__}: {fault}"
-    for line in note.splitlines():
+        why = f"{type(fault).__name__}: {fault}"
+    if why:
+        counts = Counts(failed=(why.partition("\n")[0],))
+    for line in why.splitlines():
         log.say(line)
     seconds = time.monotonic() - start
     log.say(f"{'FAILED' if counts.failed else 'ok'} after {seconds:.0f} s")
-    return Result(part.name, counts, seconds, note.partition("\n")[0])
+    return Result(part.name, counts, seconds)
 
 
 class _Schedule:
@@ -173,20 +176,20 @@ class _Schedule:
 
 def _summary(results: Sequence[Result], seconds: float) -> Counts:
     print("\n" + "=" * 100)
-    print(f"{'part':<18}{'result':<9}{'passed':>7}{'failed':>8}{'skipped':>9}{'seconds':>9}  why")
-    for name, counts, took, note in results:
+    print(f"{'part':<18}{'result':<9}{'passed':>7}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for name, counts, took in results:
         verdict = "FAILED" if counts.failed else "ok"
-        numbers = f"{counts.passed:>7}{counts.failed:>8}{len(counts.skipped):>9}{took:>9.1f}"
-        print(f"{name:<18}{verdict:<9}{numbers}  {note[:90]}")
-    for result in results:
-        for what in result.counts.skipped:
-            print(f"skipped in {result.name}: {what}")
-    print(f"took {seconds / 60:.1f} minutes")
-    return Counts(
+        print(f"{name:<18}{verdict:<9}{counts.passed:>7}{len(counts.failed):>8}{len(counts.skipped):>9}{took:>9.1f}")
+    total = Counts(
         sum(r.counts.passed for r in results),
-        sum(r.counts.failed for r in results),
-        tuple(s for r in results for s in r.counts.skipped),
+        tuple(f"{r.name}: {what}" for r in results for what in r.counts.failed),
+        tuple(f"{r.name}: {what}" for r in results for what in r.counts.skipped),
     )
+    for verdict, those in (("skipped in", total.skipped), ("failed in", total.failed)):
+        for what in those:
+            print(f"{verdict} {what[:300]}")
+    print(f"took {seconds / 60:.1f} minutes")
+    return total
 
 
 def carry_out(parts: Sequence[Part], directory: Path) -> int:
@@ -201,7 +204,7 @@ def carry_out(parts: Sequence[Part], directory: Path) -> int:
     for worker in workers:
         worker.join()
     total = _summary([schedule.results[part.name] for part in parts], time.monotonic() - start)
-    line = f"{total.passed} passed, {total.failed} failed, {len(total.skipped)} skipped"
+    line = f"{total.passed} passed, {len(total.failed)} failed, {len(total.skipped)} skipped"
     (directory / "result").write_text(line + "\n")
     print(line)
     sys.stdout.flush()

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -237,11 +237,19 @@ def _pytest(log: Log, name: str, argv: Sequence[str], environment: dict[str, str
     if not report.exists():
         raise Failed(f"pytest ended with {code}")
     cases = list(ElementTree.parse(report).iter("testcase"))
-    failed = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
-    skipped = tuple(f"{c.get('name')}: {s.get('message', '')}" for c in cases if (s := c.find("skipped")) is not None)
+    failed = tuple(_told(cases, "failure", "error"))
+    skipped = tuple(_told(cases, "skipped"))
     if code and not failed:
         raise Failed("no test was there" if code == 5 else f"pytest ended with {code}")
-    return Counts(len(cases) - len(failed) - len(skipped), len(failed), skipped)
+    return Counts(len(cases) - len(failed) - len(skipped), failed, skipped)
+
+
+def _told(cases: Iterable[ElementTree.Element], *kinds: str) -> Iterator[str]:
+    """Of the cases that have an element of a kind: which, and the first line of why."""
+    for case in cases:
+        why = next((found for kind in kinds if (found := case.find(kind)) is not None), None)
+        if why is not None:
+            yield f"{case.get('name')}: {why.get('message', '').partition(chr(10))[0]}"
 
 
 def _unit(log: Log) -> Counts:
@@ -327,8 +335,8 @@ def _targets(version: str, log: Log) -> Counts:
             log.say(f"target {target} on {version}: {'ok' if code == 0 else 'FAILED'}")
     if not results:
         raise Failed("no target was there")
-    failed = [target for target, passed in results.items() if not passed]
-    return Counts(len(results) - len(failed), len(failed))
+    failed = tuple(target for target, passed in results.items() if not passed)
+    return Counts(len(results) - len(failed), failed)
 
 
 def _molecule(log: Log) -> Counts:
@@ -346,7 +354,7 @@ def _molecule(log: Log) -> Counts:
             log.say(f"scenario {scenario}: {'FAILED' if code else 'ok'}")
     if not scenarios:
         raise Failed("no scenario was there")
-    return Counts(len(scenarios) - len(failed), len(failed))
+    return Counts(len(scenarios) - len(failed), tuple(failed))
 
 
 def _play(ansible: Tools, target: str, home: Path) -> list[str]:
