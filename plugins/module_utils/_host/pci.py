@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 from .._system import System
-from . import reads
 from .model import USERSPACE_DRIVERS, PciDevice
 
 # Source: Documentation/ABI/testing/sysfs-bus-pci of the kernel.
@@ -114,12 +113,27 @@ def _overridden(system: System, devices: t.Iterable[PciDevice | None]) -> dict[s
     detaches the device, which comes before any change of its driver and ends the wait.
     """
     found = {one.address: one for one in devices if one is not None}
-    texts = reads.bounded(system, [f"{DEVICES}/{address}/driver_override" for address in found])
-    for one, text in zip(list(found.values()), texts.values()):
+    files = {one: f"{DEVICES}/{one.address}/driver_override" for one in found.values()}
+    texts: dict[str, bytes | None] = {}
+    if locked := [file for one, file in files.items() if _may_be_locked(one)]:
+        from . import reads
+
+        texts = reads.bounded(system, locked)
+    for one, file in files.items():
+        text = texts[file] if file in texts else system.read(file)
         override = one.driver if text is None and one.driver in USERSPACE_DRIVERS else override_of(text or b"")
         if override:
             found[one.address] = one._replace(override=override)
     return found
+
+
+def _may_be_locked(device: PciDevice) -> bool:
+    """Whether the kernel may wait for an application with the device's lock in hand: for the device, or for its VFs.
+
+    Source: device_release_driver_internal in drivers/base/dd.c, sriov_numvfs_store in drivers/pci/iov.c.
+    """
+    given = not device.driver or device.driver in USERSPACE_DRIVERS or device.max_vfs > 0
+    return given and not device.is_bridge
 
 
 def override_of(text: bytes) -> str:

@@ -23,11 +23,15 @@ KERNELS, UNBOUND = CARDS[2], CARDS[6]
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """Three cards of each driver, one of them without it; each has what drives it, or would, for its override."""
+    """Three cards of each driver, one of them without it; each has what drives it, or would, for its override.
+
+    Those of the kernel are PFs, whose VFs an application may have.
+    """
     one = Host(tmp_path, monkeypatch)
     for number, address in enumerate(CARDS):
         driver = DRIVERS[number % 3]
-        one.tree.add(Card(address, driver=driver, override=driver, group=number))
+        pf = 7 if driver == "e1000e" else 0
+        one.tree.add(Card(address, driver=driver, override=driver, group=number, max_vfs=pf))
     one.tree.unbound(UNBOUND)
     return one
 
@@ -66,6 +70,17 @@ def test_one_child_reads_the_overrides_of_all_and_nothing_of_it_is_left(host: Ho
     assert overrides(host) == DRIVERS * 3
     assert len(children) == 1 and not is_left(children[0])
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_what_no_application_can_have_is_read_without_a_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, children: list[int]
+) -> None:
+    host = Host(tmp_path, monkeypatch)
+    host.tree.add(Card(CARDS[0], driver="e1000e", override="e1000e"))
+    host.tree.add(Card(CARDS[1], driver="pcieport", class_code="060400"))
+    host.tree.add(Card(CARDS[2], class_code="060000"))
+    assert [one.override for one in host.devices().values()] == ["e1000e", "", ""]
+    assert children == []
 
 
 @pytest.mark.parametrize("silent", [CARDS[:1], CARDS[8:], [UNBOUND], [CARDS[0], CARDS[1], KERNELS]])
