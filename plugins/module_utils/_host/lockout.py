@@ -94,7 +94,8 @@ def active(devices: t.Sequence[PciDevice], system: System) -> dict[str, tuple[st
         for _look in range(_MOST_LOOKS):
             now = guard(netlink, system, os.environ)
             # A card that was plugged in just now has its netdev renamed between a look at one and at the other.
-            latest = [(pci.read(system, one.address, {}) or one) if now.misses(one) else one for one in devices]
+            again = pci.seen(system, [one.address for one in devices if now.misses(one)], {})
+            latest = [again.get(one.address, one) for one in devices]
             renamed = [one.netdevs for one in latest] != [one.netdevs for one in devices]
             devices = latest
             if not renamed:

@@ -20,18 +20,38 @@ _AT = (slice(9, 13), slice(18, 22), slice(28, 32), slice(38, 42), slice(44, 46),
 
 
 def read(system: System, address: str, slots: t.Mapping[str, str] | None = None) -> PciDevice | None:
-    """A device without its override (see read_all), or None where there is none at that address.
+    """A device without its override (see read_all), or None where there is none at that address."""
+    return seen(system, [address], slots_of(system) if slots is None else slots).get(address)
+
+
+def seen(system: System, addresses: t.Iterable[str], slots: t.Mapping[str, str]) -> dict[str, PciDevice]:
+    """The devices at these addresses, where there are any, without their overrides.
 
     ``slots``: names of slots by the address they are for.
     """
-    device = _read(system, address, slots_of(system) if slots is None else slots)
-    if device is not None and device.pf:
-        return device._replace(vf_index=_vf_index(system, device))
-    return device
+    read = (_read(system, address, slots) for address in addresses)
+    found = {one.address: one for one in read if one is not None}
+    for pf in {one.pf for one in found.values() if one.pf}:
+        place = f"{DEVICES}/{pf}"
+        vfs = found[pf].vfs if pf in found else _vfs(system, place, system.names(place))
+        for index, vf in enumerate(vfs):
+            if vf in found:
+                found[vf] = found[vf]._replace(vf_index=index)
+    return found
+
+
+def read_all(system: System, addresses: t.Iterable[str], slots: t.Mapping[str, str]) -> dict[str, PciDevice]:
+    """The same, each with its override."""
+    return _overridden(system, seen(system, addresses, slots))
+
+
+def inventory(system: System) -> dict[str, PciDevice]:
+    """Every PCI device, by address."""
+    return read_all(system, system.names(DEVICES), slots_of(system))
 
 
 def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice | None:
-    """The same without its index among the VFs of its PF."""
+    """A device without its override, and without its index among the VFs of its PF."""
     place = f"{DEVICES}/{address}"
     there = system.names(place)
     alias = system.read(f"{place}/modalias").decode("ascii", "replace")  # which takes no lock, unlike uevent
@@ -61,22 +81,6 @@ def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice
     )
 
 
-def read_all(system: System, addresses: t.Iterable[str], slots: t.Mapping[str, str]) -> dict[str, PciDevice]:
-    """The devices at these addresses, where there are any, each with its override."""
-    return _overridden(system, (read(system, address, slots) for address in addresses))
-
-
-def inventory(system: System) -> dict[str, PciDevice]:
-    """Every PCI device, by address."""
-    slots = slots_of(system)
-    found = _overridden(system, (_read(system, address, slots) for address in system.names(DEVICES)))
-    for pf in [device for device in found.values() if device.vfs]:
-        for index, vf in enumerate(pf.vfs):
-            if vf in found:
-                found[vf] = found[vf]._replace(vf_index=index)
-    return found
-
-
 def members(devices: t.Mapping[str, PciDevice], group: int) -> list[str]:
     """The devices of an IOMMU group."""
     return [one.address for one in devices.values() if one.iommu_group == group >= 0]
@@ -104,15 +108,14 @@ def _number(text: bytes, otherwise: int) -> int:
         return otherwise
 
 
-def _overridden(system: System, devices: t.Iterable[PciDevice | None]) -> dict[str, PciDevice]:
-    """By address, with their overrides.
+def _overridden(system: System, found: dict[str, PciDevice]) -> dict[str, PciDevice]:
+    """The devices with their overrides.
 
     The kernel tells one with the device's lock in hand, which it keeps while it waits for an application to let go of
     a device that is to leave the bus. One that is not told is taken for the driver that the device has now, where that
     is a userspace driver, else for none (the kernel removes the link ``driver`` before it waits). So a run goes on that
     detaches the device, which comes before any change of its driver and ends the wait.
     """
-    found = {one.address: one for one in devices if one is not None}
     files = {one: f"{DEVICES}/{one.address}/driver_override" for one in found.values()}
     texts: dict[str, bytes | None] = {}
     if locked := [file for one, file in files.items() if _may_be_locked(one)]:
@@ -154,26 +157,6 @@ def _places_of_netdevs(system: System, place: str, there: t.Sequence[str]) -> li
 def _vfs(system: System, place: str, there: t.Sequence[str]) -> tuple[str, ...]:
     names = sorted((one for one in there if one.startswith("virtfn")), key=lambda one: int(one[6:]))
     return tuple(_last(system.link(f"{place}/{name}")) for name in names)
-
-
-def _vf_index(system: System, vf: PciDevice) -> int:
-    """By the arithmetic of SR-IOV, checked; only where that fails by a look at all of the PF's."""
-    pf = f"{DEVICES}/{vf.pf}"
-    stride = _number(system.read(f"{pf}/sriov_stride"), 0) or 1
-    guess = (_routing_id(vf.address) - _routing_id(vf.pf) - _number(system.read(f"{pf}/sriov_offset"), 0)) // stride
-    if _last(system.link(f"{pf}/virtfn{guess}")) == vf.address:
-        return guess
-    for name in system.names(pf):
-        if name.startswith("virtfn") and _last(system.link(f"{pf}/{name}")) == vf.address:
-            return int(name[6:])
-    return -1
-
-
-def _routing_id(address: str) -> int:
-    """Bus, device and function in one number."""
-    _domain, bus, rest = address.split(":")
-    device, _dot, function = rest.partition(".")
-    return int(bus, 16) << 8 | int(device, 16) << 3 | int(function)
 
 
 def slots_of(system: System) -> dict[str, str]:
