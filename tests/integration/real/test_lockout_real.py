@@ -49,7 +49,7 @@ def test_a_netdev_that_was_renamed_between_two_looks_is_looked_at_again(
 ) -> None:
     del net
     there = NIC._replace(netdevs=("nic",))
-    monkeypatch.setattr(pci, "read", lambda *_of: there)
+    monkeypatch.setattr(pci, "seen", lambda *_of: {NIC.address: there})
     assert lockout.active([NIC._replace(netdevs=("eth0",))], System()) == {NIC.address: ()}
     there = NIC._replace(netdevs=("eth0",))
     (why,) = lockout.active([there], System())[NIC.address]
