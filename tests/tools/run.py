@@ -280,7 +280,7 @@ _installing = threading.Lock()
 
 
 # What every run has time for; the group `fleet` has all of it.
-_FLEET_SHORT = ("attach", "groups", "hugepages", "sriov", "faults_runs_host")
+_FLEET_SHORT = ("attach", "groups", "hugepages", "sriov", "lockout", "binding", "faults_runs_host")
 
 
 # What repeats in `make soak`.
