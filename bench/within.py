@@ -6,7 +6,8 @@
     python within.py ARCHIVE attach|nothing|info|devices DOCUMENT [DEVICE]
 
 Of ``devices`` the document is ``{"root": ...}``: the host is the tree there, and this machine where it is empty.
-Prints one line of JSON. What Ansible's own files import is imported before the clock starts.
+Prints one line of JSON. What Ansible's own files import is imported before the clock starts, and the archive's list of
+files read: Ansible packs its own in the same one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import importlib
 import json
 import sys
 import time
+import zipimport
 from typing import Any
 
 PACKAGE = "ansible_collections.dpdk.hotplug.plugins.module_utils"
@@ -53,6 +55,7 @@ def main(archive: str, what: str, text: str, device: str = "") -> None:
     sys.dont_write_bytecode = True
     sys.path.insert(0, archive)
     document = json.loads(text)
+    zipimport.zipimporter(archive)
     begin = time.perf_counter()
     load("_errors")  # as every module does, before anything else
     if what == "info":
