@@ -61,7 +61,7 @@ def test_ports_come_back_with_their_application(bed: Reconciled, dpdk: Dpdk) -> 
     bed.wants({"app": "web", "ports": PORTS})
     for number, ended in ((1, True), (2, False)):
         app = dpdk.start_testpmd("web", ["net_ring0"], wait=False)
-        wait_until(lambda: names("web") is not None or not app.alive, "telemetry", 60)  # noqa: B023
+        wait_until(lambda: names("web") is not None or not app.alive, "telemetry")  # noqa: B023
         assert app.alive, app.output
         begin = time.monotonic()
         wait_until(lambda: names("web") == NAMES | {"net_ring0"}, "the ports")
