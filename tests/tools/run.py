@@ -246,11 +246,11 @@ def _pytest(log: Log, name: str, argv: Sequence[str], environment: dict[str, str
 
 
 def _told(cases: Iterable[ElementTree.Element], *kinds: str) -> Iterator[str]:
-    """Of the cases that have an element of a kind: which, and the first line of why."""
+    """Of the cases that have an element of a kind: which, and how why begins."""
     for case in cases:
         why = next((found for kind in kinds if (found := case.find(kind)) is not None), None)
         if why is not None:
-            yield f"{case.get('name')}: {why.get('message', '').partition(chr(10))[0]}"
+            yield f"{case.get('name')}: {' / '.join(why.get('message', '').splitlines()[:3])[:400]}"
 
 
 def _unit(log: Log) -> Counts:

@@ -114,6 +114,7 @@ def test_a_task_that_says_nothing_of_it_is_warned_of_what_comes_back(bed: Reconc
     gone = [{"device": one, "state": "absent"} for one in ("net_null1", "net_ring0")]
     app.console("port stop all")  # net_ring0 was there, and started, from the start
     wait_until(lambda: not app.ports()["net_ring0"]["dev_started"], "it to stop")
+    _settled(bed)  # what it does about the start would come after the task
     for check in (True, False):
         (warning,) = converge({"apps": [{"app": "web", "ports": gone}]}, check=check)["warnings"]
         assert "'net_null1' is to persist" in warning
