@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ._devices import MAX_NAME, MAX_WIRE, Devargs
+from ._devices import MAX_NAME, MAX_WIRE, Devargs, parse
 from ._errors import HotplugError
 
 # What is said of the devices that _devices.parse() refuses.
@@ -32,3 +32,11 @@ def _too_long(device: Devargs) -> tuple[str, str]:
         return f"its name has {len(device.name)} characters, DPDK takes {MAX_NAME}", "Shorten the name."
     why = f"with its bus it has {len(device.wire)} bytes, DPDK takes {MAX_WIRE} and would cut the rest"
     return why, "Shorten the arguments, for instance the paths in them."
+
+
+def name_of(text: str) -> str:
+    """The name of a device that is told of; what is none is left as it is."""
+    try:
+        return parse(text).name
+    except HotplugError:
+        return text

@@ -89,14 +89,6 @@ def parse(text: str) -> Devargs:
     return device
 
 
-def name_of(text: str) -> str:
-    """The name of a device that is told of; what is none is left as it is."""
-    try:
-        return parse(text).name
-    except HotplugError:
-        return text
-
-
 def of_port(port_name: str) -> Devargs:
     """The device that a port of that name belongs to, as far as the name tells.
 

@@ -92,7 +92,22 @@ class System:
             return -1
 
 
-class Directory:
+_Own = t.TypeVar("_Own", bound="Closing")
+
+
+class Closing:
+    """Closed at the end of a ``with``."""
+
+    def __enter__(self: _Own) -> _Own:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    close: t.Callable[[], None]
+
+
+class Directory(Closing):
     """A directory held open by descriptor: nobody can swap it for another between a check and a use.
 
     It is no symbolic link itself; below ``parent`` no name on the way is one either.
@@ -120,12 +135,6 @@ class Directory:
         if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
             return f"everybody may write to {self.path} (mode {stat.S_IMODE(status.st_mode):04o})"
         return ""
-
-    def __enter__(self) -> Directory:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
 
     def close(self) -> None:
         os.close(self.fd)

@@ -17,7 +17,7 @@ import typing as t
 
 from .._errors import HotplugError
 from .._state.home import directory_of
-from .._system import Directory, System
+from .._system import Closing, Directory, System
 from .app import App
 from .reach import CONSOLE, consoles
 
@@ -86,7 +86,7 @@ def _ancestors(pid: int, system: System) -> Iterator[int]:
         yield pid
 
 
-class _Link:
+class _Link(Closing):
     """A connection to a broker, and which process holds its other end. ``timeout``: seconds for the connection."""
 
     def __init__(self, place: str, uids: set[int], timeout: float) -> None:
@@ -131,14 +131,11 @@ class _Link:
             what = f"nobody serves the console {directory.path}"
             raise HotplugError("no_console", what, way_out=_START_WITH) from exc
 
-    def __enter__(self) -> _Link:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
+    def close(self) -> None:
         self.socket.close()
 
 
-class Console:
+class Console(Closing):
     """One client's turn at a console: lines in, what the program prints out.
 
     ``timeout``: seconds until it is our turn, and for the program's first answer. One client has the console at a time.
@@ -182,12 +179,6 @@ class Console:
 
     def close(self) -> None:
         self._socket.close()
-
-    def __enter__(self) -> Console:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
 
     def _await_turn(self, end: float) -> None:
         packet = self._receive(end)

@@ -13,7 +13,7 @@ import re
 import time
 import typing as t
 
-from .. import _devices
+from .._bad_devices import name_of
 from .._binding import outcome
 from .._devices import Devargs
 from .._errors import HotplugError
@@ -58,7 +58,7 @@ class Interface(t.NamedTuple):
 
     @property
     def device(self) -> str:
-        return _devices.name_of(self.devargs)
+        return name_of(self.devargs)
 
 
 class Cli:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .. import _devices
+from .._bad_devices import name_of
 from .._errors import HotplugError
 from .._system import System
 from .app import App
@@ -71,7 +71,7 @@ class Interface(t.NamedTuple):
 
     @property
     def device(self) -> str:
-        return _devices.name_of(self.devargs)
+        return name_of(self.devargs)
 
     @property
     def works(self) -> bool:

@@ -30,7 +30,8 @@ def reaches(app: App, system: System) -> t.Iterator[Reach]:
         from .reach_others import own
 
         yield own(app, system)
-    yield from multiprocess(app, system)
+    why = no_secondary_way(app) or _no_ipc(app)
+    yield Reach("multiprocess", "ipc", not why, why, MULTIPROCESS_VERBS)
     from .reach_others import last
 
     yield from last(app, system, console=console)
@@ -79,16 +80,8 @@ def has_console(app: App) -> bool:
     return any(os.path.lexists(f"{place}/{CONSOLE}") for place in consoles(app))
 
 
-def multiprocess(app: App, system: System) -> t.Iterator[Reach]:
-    """Whether each channel of the adapter multiprocess reaches the application, the preferred one first."""
-    common = _no_secondary_way(app)
-    why = common or _no_ipc(app)
-    yield Reach("multiprocess", "ipc", not why, why, MULTIPROCESS_VERBS)
-    why = common or _no_eal(app, system)
-    yield Reach("multiprocess", "eal", not why, why, MULTIPROCESS_VERBS)
-
-
-def _no_secondary_way(app: App) -> str:
+def no_secondary_way(app: App) -> str:
+    """Why no other process can join it."""
     if not app.shared and not closed(app):
         return (
             "it has no shared files: it was started with --in-memory or --no-shconf, or serves its telemetry elsewhere"
@@ -132,9 +125,3 @@ def no_ports(app: App) -> str:
     if facts is not None and not facts.port_info:
         return f"telemetry of DPDK {app.release} tells nothing of ports (21.11 and later do)"
     return ""
-
-
-def _no_eal(app: App, system: System) -> str:
-    from .._binding.joinable import eal_preconditions
-
-    return "; ".join(error.message for error in eal_preconditions(app, system=system)) or no_ports(app)

@@ -11,7 +11,7 @@ import typing as t
 from .._errors import HotplugError
 from .._system import System
 from .app import App, Means, Reach
-from .reach import apart, closed, no_ports
+from .reach import MULTIPROCESS_VERBS, apart, closed, no_ports, no_secondary_way
 
 OPENVSWITCH_VERBS = ("attach", "detach", "attach_started", "detach_started")
 GROUT_VERBS = ("attach", "detach", "start", "stop", "attach_started", "detach_started")
@@ -30,9 +30,20 @@ def own(app: App, system: System) -> Reach:
 
 def last(app: App, system: System, *, console: bool) -> t.Iterator[Reach]:
     """What is looked at last; ``console``: whether a testpmd's was looked at."""
+    yield eal(app, system)
     if app.is_testpmd and not console:
         yield own(app, system)
     yield command(app, Means())
+
+
+def eal(app: App, system: System) -> Reach:
+    """Whether a process of ours can join the application."""
+    why = no_secondary_way(app)
+    if not why:
+        from .._binding.joinable import eal_preconditions
+
+        why = "; ".join(error.message for error in eal_preconditions(app, system=system)) or no_ports(app)
+    return Reach("multiprocess", "eal", not why, why, MULTIPROCESS_VERBS)
 
 
 def command(app: App, means: Means) -> Reach:

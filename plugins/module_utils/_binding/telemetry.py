@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from .._errors import HotplugError
-from .._system import Directory
+from .._system import Closing, Directory
 
 # struct ucred of socket(7), SO_PEERCRED: pid, uid, gid.
 _UCRED = struct.Struct("=iII")
@@ -26,11 +26,11 @@ _RETRIES = 4
 _WINDOW = 16
 
 
-class Telemetry:
+class Telemetry(Closing):
     """A session with a telemetry socket (protocol v2, lib/telemetry/telemetry.c).
 
-    ``version``: the text of the banner. ``pid``: what the banner says. ``peer_pid`` and ``peer_uid``: who holds the
-    socket according to the kernel (0 when in a pid namespace that we do not see).
+    ``version``: the text of the banner. ``peer_pid``: who holds the socket according to the kernel (0 when in a pid
+    namespace that we do not see).
     All of it ends ``deadline`` seconds after the session was opened, or half as long again at the worst.
     """
 
@@ -40,9 +40,9 @@ class Telemetry:
         if not directory.is_socket(name):
             raise HotplugError("telemetry", f"telemetry {self._path} is not a socket", way_out=_WAY_OUT)
         banner = self._connect(directory.child(name))
-        self.version = _text(banner.get("version", ""))
-        self.pid = _integer(banner.get("pid"))
-        self._limit = min(_integer(banner.get("max_output_len")) or _MAX_OUTPUT, _MAX_OUTPUT) + 1024
+        self.version = "".join(filter(str.isprintable, str(banner.get("version", ""))[:128]))
+        most = banner.get("max_output_len")
+        self._limit = (most if isinstance(most, int) and 0 < most < _MAX_OUTPUT else _MAX_OUTPUT) + 1024
 
     def _connect(self, path: str) -> dict[str, t.Any]:
         for attempt in range(_RETRIES + 1):
@@ -51,7 +51,7 @@ class Telemetry:
             try:
                 self._wait()
                 self._socket.connect(path)
-                self.peer_pid, self.peer_uid, _gid = _UCRED.unpack(
+                self.peer_pid, _uid, _gid = _UCRED.unpack(
                     self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
                 )
                 return self._object(self._receive("the banner"))
@@ -91,12 +91,6 @@ class Telemetry:
 
     def close(self) -> None:
         self._socket.close()
-
-    def __enter__(self) -> Telemetry:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
 
     def _left(self) -> float:
         left = self._end - time.monotonic()
@@ -159,12 +153,3 @@ _WAY_OUT = "Check the application that should serve it, or restart it."
 
 class _Full(Exception):
     """The server closed the connection before its banner."""
-
-
-def _text(value: t.Any) -> str:
-    """A text that can be shown: whatever is no character is not let through."""
-    return "".join(letter for letter in str(value)[:128] if letter.isprintable())
-
-
-def _integer(value: t.Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31 else 0

@@ -14,6 +14,7 @@ import struct
 import typing as t
 
 from .._errors import HotplugError
+from .._system import Closing
 
 # Source: rtnetlink(7), netlink(7), and include/uapi/linux/{rtnetlink,if_link,if_addr}.h of the kernel.
 _HEADER = struct.Struct("=IHHII")
@@ -35,7 +36,6 @@ _LIMIT = 10.0  # seconds
 _TRIES = 5
 _FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 6}
 _LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
-_Own = t.TypeVar("_Own", bound="Netlink")
 
 
 class Link(t.NamedTuple):
@@ -58,7 +58,7 @@ class Address(t.NamedTuple):
         return self.text.startswith("fe80:")
 
 
-class Netlink:
+class Netlink(Closing):
     """Questions to the kernel about its network. Raises HotplugError, or OSError as it says."""
 
     def __init__(self) -> None:
@@ -67,10 +67,7 @@ class Netlink:
         self._socket.bind((0, 0))
         self._number = 0
 
-    def __enter__(self: _Own) -> _Own:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
+    def close(self) -> None:
         self._socket.close()
 
     def links(self) -> list[Link]:

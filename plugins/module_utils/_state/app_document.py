@@ -46,11 +46,10 @@ def _app(value: t.Any, where: str) -> AppSpec:
     flags: dict[str, t.Any] = {
         name: checks.flag(entry[name], f"{where}.{name}") for name in _FLAGS if entry.get(name) is not None
     }
-    if flags.get("exclusive") and entry.get("ports") is None:
-        raise checks.bad(where, "has exclusive but no ports", "Write an empty list to detach all of them.")
-    if flags.get("exclusive") and any(not port.present for port in ports):
-        what = "has exclusive beside ports with state absent"
-        raise checks.bad(where, what, "What is not listed is detached anyway.")
+    if flags.get("exclusive"):
+        from . import app_ports
+
+        app_ports.check_exclusive(None if entry.get("ports") is None else ports, where)
     means: dict[str, t.Any] = {}
     if any(entry.get(name) is not None for name in _MEANS):
         from . import app_options

@@ -50,6 +50,15 @@ def _by_selector(port: PortSpec, entry: dict[str, t.Any], where: str) -> PortSpe
     return port._replace(device=device, select=selectors.parse(entry["select"], f"{where}.select"))
 
 
+def check_exclusive(ports: t.Sequence[PortSpec] | None, where: str) -> None:
+    """Refuse what contradicts that an application shall have these ports and no others."""
+    if ports is None:
+        raise checks.bad(where, "has exclusive but no ports", "Write an empty list to detach all of them.")
+    if any(not port.present for port in ports):
+        what = "has exclusive beside ports with state absent"
+        raise checks.bad(where, what, "What is not listed is detached anyway.")
+
+
 def named(ports: t.Iterable[PortSpec], state: AppState) -> tuple[PortSpec, ...]:
     """Those of the ports that are there or have a device, all with their devices."""
     devices = {port.port_id: one.device.bare for one in state.devices.values() for port in one.ports}

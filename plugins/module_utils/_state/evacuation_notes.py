@@ -16,7 +16,6 @@ from .._system import System
 from . import evacuated, home
 from .evacuated import Evacuated
 from .journal import Journal
-from .locks import Lock
 from .refusals import gone
 
 if t.TYPE_CHECKING:
@@ -78,7 +77,7 @@ class Notes:
     def _lock(self, name: str, what: str) -> None:
         directory = home.open_home(name)
         self._closing.append(directory)
-        self._closing.append(Lock(directory, what, timeout=self._timeout))
+        self._closing.append(home.Lock(directory, what, timeout=self._timeout))
 
     def renamed(self, replaced: t.Mapping[str, Devargs]) -> Note | None:
         """The boot document with new devices in the place of old ones; None where it names none of these."""

@@ -7,17 +7,21 @@
 from __future__ import annotations
 
 import binascii
+import fcntl
+import json
 import os
 import stat
+import time
 import typing as t
 
+from .._errors import HotplugError
 from .._system import Directory
 
 if t.TYPE_CHECKING:
     from .._apps.app import App
 
-
 _ROOTS = "/run/dpdk-hotplug"
+_POLL = 0.02  # seconds
 # What was taken from applications for a time, see evacuated.py. It outlasts a boot.
 EVACUATED = "/var/lib/dpdk-hotplug/evacuated.json"
 
@@ -68,14 +72,54 @@ def _make(name: str, path: str, above: int | None = None) -> None:
     except FileExistsError:
         pass
     except OSError as exc:
-        from .refusals import unusable
-
-        raise unusable(path, exc.strerror) from exc
+        raise _unusable(path, exc.strerror) from exc
 
 
 def _check(directory: Directory) -> None:
     status = os.fstat(directory.fd)
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        from .refusals import unusable
+        why = f"it belongs to user {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"
+        raise _unusable(directory.path, why)
 
-        raise unusable(directory.path, f"it belongs to user {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}")
+
+def _unusable(path: str, why: str | None) -> HotplugError:
+    from .refusals import unusable
+
+    return unusable(path, why)
+
+
+class Lock:
+    """One run at a time on one thing: an exclusive flock, which ends with the process whatever happens to it."""
+
+    def __init__(self, home: Directory, what: str, *, timeout: float) -> None:
+        try:
+            self.fd = home.open("lock", os.O_RDWR | os.O_CREAT)
+        except OSError as exc:
+            raise _unusable(f"{home.path}/lock", exc.strerror) from exc
+        self.waited = False
+        end = time.monotonic() + timeout
+        while not self._try():
+            self.waited = True
+            if time.monotonic() >= end:
+                from .refusals import locked
+
+                error = locked(what, os.pread(self.fd, 256, 0), timeout)
+                os.close(self.fd)
+                raise error
+            time.sleep(_POLL)
+        note = json.dumps({"pid": os.getpid(), "since": int(time.time())}).encode()
+        try:
+            os.pwrite(self.fd, note.ljust(64), 0)
+        except OSError as exc:
+            os.close(self.fd)
+            raise _unusable(f"{home.path}/lock", exc.strerror) from exc
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        os.close(self.fd)

@@ -44,8 +44,7 @@ class HostWork:
                 from . import host_refusals
 
                 raise host_refusals.not_root()
-            from .home import open_home
-            from .locks import Lock
+            from .home import Lock, open_home
 
             self.home = open_home(HOME)
             self._closing.append(self.home)

@@ -54,8 +54,7 @@ def run(
         if not check:
             if os.geteuid() and not system.root:
                 raise host_refusals.not_root()
-            from .home import open_home
-            from .locks import Lock
+            from .home import Lock, open_home
 
             home = stack.enter_context(open_home("host"))
             stack.callback(Lock(home, "the host's devices", timeout=checks.seconds(timeout, "timeout")).close)

@@ -15,7 +15,6 @@ from .._apps.reach import choose
 from .._errors import HotplugError
 from .._system import System
 from . import home
-from .locks import Lock
 from .model import AppSpec, AppState
 from .observe import assemble, ports_result
 from .plan import Plan, by_name, plan, view
@@ -66,7 +65,7 @@ class AppWork:
         if self.change:
             directory = home.open_home(self.home, self.app)
             self.closing.append(directory)
-            lock = Lock(directory, f"application '{self.app.prefix}'", timeout=self.spec.timeout)
+            lock = home.Lock(directory, f"application '{self.app.prefix}'", timeout=self.spec.timeout)
             self.closing.append(lock)
             self.held = (lock.fd,)
             if lock.waited:

@@ -82,10 +82,12 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def switching(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[FakeApp], FakeApp]]:
     """switching(app): the application is reached by an adapter that can start and stop its ports too."""
 
+    real = reachability.reaches
+
     def reaches(app: App, system: System) -> list[Reach]:
         usable = app.pid in SwitchingAdapter.apps
         own = Reach("testpmd", "", usable, "" if usable else "no console", tuple(SwitchingAdapter.verbs))
-        return [own, *reachability.multiprocess(app, system)]
+        return [own, *(one for one in real(app, system) if one.adapter == "multiprocess")]
 
     def connect(
         app: App, reach: Reach, system: System, *, timeout: float, keep: t.Sequence[int] = (), means: Means

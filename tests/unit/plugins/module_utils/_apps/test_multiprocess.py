@@ -15,7 +15,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._apps import multipro
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.discovery import find
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.multiprocess import Multiprocess
-from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.reach import multiprocess as reach
+from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.reach import reaches
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding import eal_channel, joinable
 from ansible_collections.dpdk.hotplug.plugins.module_utils._binding.releases import Release
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
@@ -49,7 +49,7 @@ def test_reach(monkeypatch: pytest.MonkeyPatch, changes: dict[str, t.Any], why: 
         return [HotplugError("no_library", "no library"), HotplugError("no_hugepages", "no hugepages")]
 
     monkeypatch.setattr(joinable, "eal_preconditions", refused)
-    ipc, eal = reach(GOOD._replace(**changes), System())
+    ipc, eal, _command = reaches(GOOD._replace(**changes), System())
     assert (ipc.channel, ipc.usable, eal.channel, eal.usable) == ("ipc", not why, "eal", False)
     assert why in ipc.reason
     assert eal.reason == "no library; no hugepages" or (why and why in eal.reason)
@@ -57,8 +57,8 @@ def test_reach(monkeypatch: pytest.MonkeyPatch, changes: dict[str, t.Any], why: 
 
 def test_reach_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert "runs as user 0" in next(iter(reach(GOOD._replace(uid=0), System()))).reason
-    assert next(iter(reach(GOOD._replace(uid=1000), System()))).usable
+    assert "runs as user 0" in next(iter(reaches(GOOD._replace(uid=0), System()))).reason
+    assert next(iter(reaches(GOOD._replace(uid=1000), System()))).usable
 
 
 def test_eal_needs_ports_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_eal_needs_ports_too(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"release": Release(20, 11)}, "ports"),
     ]
     for changes, why in cases:
-        _ipc, eal = reach(GOOD._replace(**changes), System())
+        _ipc, eal, _command = reaches(GOOD._replace(**changes), System())
         assert (eal.usable, why in eal.reason) == (not why, True)
 
 

@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.dpdk.hotplug.plugins.module_utils._apps.app import App
 from ansible_collections.dpdk.hotplug.plugins.module_utils._errors import HotplugError
 from ansible_collections.dpdk.hotplug.plugins.module_utils._state import home
-from ansible_collections.dpdk.hotplug.plugins.module_utils._state.locks import Lock
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
 
@@ -119,7 +118,7 @@ def test_no_room_below_the_place(place: str, monkeypatch: pytest.MonkeyPatch) ->
 def hold(place: str, seconds: float, started: t.Any) -> None:
     home.place = lambda app=None: place
     with home.open_home("web@1") as directory:
-        lock = Lock(directory, "web", timeout=5)
+        lock = home.Lock(directory, "web", timeout=5)
         started.set()
         time.sleep(seconds)
         lock.close()
@@ -148,10 +147,10 @@ def holder(place: str) -> t.Iterator[t.Callable[[float], int]]:
 def test_a_lock_is_waited_for(holder: t.Callable[[float], int]) -> None:
     holder(0.3)
     with home.open_home("web@1") as directory:
-        lock = Lock(directory, "web", timeout=5)
+        lock = home.Lock(directory, "web", timeout=5)
         assert lock.waited
         lock.close()
-        assert not Lock(directory, "web", timeout=0).waited
+        assert not home.Lock(directory, "web", timeout=0).waited
 
 
 def test_a_lock_that_is_not_given_up_is_an_error_that_names_its_holder(holder: t.Callable[[float], int]) -> None:
@@ -159,13 +158,13 @@ def test_a_lock_that_is_not_given_up_is_an_error_that_names_its_holder(holder: t
     before = len(os.listdir("/proc/self/fd"))
     with home.open_home("web@1") as directory:
         with pytest.raises(HotplugError) as error:
-            Lock(directory, "web", timeout=0.1)
+            home.Lock(directory, "web", timeout=0.1)
         assert error.value.reason == "locked"
         assert f"(pid {pid}, since " in str(error.value)
         with open(f"{directory.path}/lock", "w"):
             pass
         with pytest.raises(HotplugError, match="does not say"):
-            Lock(directory, "web", timeout=0)
+            home.Lock(directory, "web", timeout=0)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -175,7 +174,7 @@ def test_a_lock_ends_with_its_holder(holder: t.Callable[[float], int]) -> None:
     pid = holder(60)
     os.kill(pid, signal.SIGKILL)
     with home.open_home("web@1") as directory:
-        Lock(directory, "web", timeout=5).close()
+        home.Lock(directory, "web", timeout=5).close()
 
 
 def test_no_room_for_a_lock(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,12 +185,12 @@ def test_no_room_for_a_lock(place: str, monkeypatch: pytest.MonkeyPatch) -> None
     with home.open_home("web@1") as directory:
         monkeypatch.setattr(os, "pwrite", full)
         with pytest.raises(HotplugError) as error:
-            Lock(directory, "web", timeout=0)
+            home.Lock(directory, "web", timeout=0)
         assert error.value.reason == "no_journal"
         monkeypatch.undo()
         os.unlink(f"{directory.path}/lock")
         os.symlink("/etc/passwd", f"{directory.path}/lock")
         with pytest.raises(HotplugError) as error:
-            Lock(directory, "web", timeout=0)
+            home.Lock(directory, "web", timeout=0)
         assert error.value.reason == "no_journal"
     assert len(os.listdir("/proc/self/fd")) == before
