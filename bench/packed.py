@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,8 +18,13 @@ HERE = Path(__file__).resolve().parent
 REPO = HERE.parent
 
 
+# As on a host that has not been told to do without: what the library compiles it keeps there.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+_KEPT = Path("/run/dpdk-hotplug/code")
+
+
 def archive(directory: Path) -> Path:
-    """An archive without compiled files, so that each call compiles anew."""
+    """An archive without compiled files."""
     path = directory / "payload.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
         for file in sorted((REPO / "plugins" / "module_utils").rglob("*.py")):
@@ -27,7 +34,10 @@ def archive(directory: Path) -> Path:
     return path
 
 
-def inside(pack: Path, *words: str) -> dict[str, Any]:
+def inside(pack: Path, *words: str, first: bool = False) -> dict[str, Any]:
+    """``first``: as the first call after a boot, which finds nothing compiled."""
+    if first:
+        shutil.rmtree(_KEPT, ignore_errors=True)
     command = [sys.executable, str(HERE / "within.py"), str(pack), *words]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     return dict(json.loads(done.stdout))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from machine import collections
+from packed import ENVIRONMENT
 
 HERE = Path(__file__).resolve().parent
 LOCAL = ("-i", "localhost,", "-c", "local")
@@ -52,7 +52,7 @@ def play(
         )
         book = str(directory / "play.json")
     environment = {
-        **os.environ,
+        **ENVIRONMENT,
         "ANSIBLE_COLLECTIONS_PATH": str(collections()),
         "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "timer",

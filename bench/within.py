@@ -52,7 +52,6 @@ def raw(prefix: str, device: str) -> float:
 def main(archive: str, what: str, text: str, device: str = "") -> None:
     import ansible.module_utils.basic  # noqa: F401 - every module has imported it
 
-    sys.dont_write_bytecode = True
     sys.path.insert(0, archive)
     document = json.loads(text)
     zipimport.zipimporter(archive)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
 import subprocess
 import sys
 import sysconfig
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -57,44 +55,3 @@ def test_a_call_does_not_import_what_it_does_not_need() -> None:
     assert not [name for name in new if name.startswith(NAME) and ("eal" in name or "_helper" in name)]
     # signal and socket bring enum by themselves
     assert not new & (set(HEAVY) - {"enum"})
-
-
-COMPILED = """
-import collections, importlib, json, sys
-
-times = collections.Counter()
-sys.addaudithook(lambda event, given: times.update([given[1]]) if event == "compile" else None)
-sys.dont_write_bytecode = True
-sys.path.insert(0, sys.argv[1])
-names = ("._errors", "._state", "._state.engine", "._state.device_info", "._host.netlink")
-found = [importlib.import_module(sys.argv[2] + name) for name in names]
-absent = []
-for name in ("._none", "._state.none", "._errors.none"):
-    try:
-        importlib.import_module(sys.argv[2] + name)
-    except ModuleNotFoundError as error:
-        absent.append(error.name)
-sent = {name: one.__file__ for name, one in sys.modules.items() if name.startswith(sys.argv[2] + ".")}
-print(json.dumps({"sent": sent, "times": times, "places": list(found[1].__path__), "absent": absent}))
-"""
-
-
-def test_what_ansible_sends_is_compiled_once(tmp_path: Path) -> None:
-    archive = tmp_path / "payload.zip"
-    with zipfile.ZipFile(archive, "w") as pack:
-        for file in LIBRARY.rglob("*.py"):
-            pack.write(file, file.relative_to(LIBRARY.parents[4]))
-        for above in range(1, 5):
-            pack.writestr(f"{LIBRARY.parents[above - 1].relative_to(LIBRARY.parents[4])}/__init__.py", "")
-    done = subprocess.run(
-        [sys.executable, "-c", COMPILED, str(archive), NAME], stdout=subprocess.PIPE, text=True, check=True
-    )
-    told = json.loads(done.stdout)
-    # Before anything of the library runs, Python is on its own.
-    own = {f"{NAME}.{name}" for name in ("_errors", "_archive")}
-    assert {name: told["times"][file] for name, file in told["sent"].items() if name not in own} == dict.fromkeys(
-        set(told["sent"]) - own, 1
-    )
-    assert len(told["sent"]) > 10 and all(file.startswith(str(archive)) for file in told["sent"].values())
-    assert told["places"] == [f"{archive}/{LIBRARY.relative_to(LIBRARY.parents[4])}/_state"]
-    assert told["absent"] == [f"{NAME}._none", f"{NAME}._state.none", f"{NAME}._errors.none"]
