@@ -11,6 +11,9 @@ import typing as t
 from .._system import System
 from .model import USERSPACE_DRIVERS, PciDevice
 
+if t.TYPE_CHECKING:
+    from .reads import Bounded
+
 # Source: Documentation/ABI/testing/sysfs-bus-pci of the kernel.
 DEVICES = "/sys/bus/pci/devices"
 _SLOTS = "/sys/bus/pci/slots"
@@ -40,9 +43,43 @@ def seen(system: System, addresses: t.Iterable[str], slots: t.Mapping[str, str])
     return found
 
 
-def read_all(system: System, addresses: t.Iterable[str], slots: t.Mapping[str, str]) -> dict[str, PciDevice]:
-    """The same, each with its override."""
-    return _overridden(system, seen(system, addresses, slots))
+def read_all(system: System, addresses: t.Sequence[str], slots: t.Mapping[str, str]) -> dict[str, PciDevice]:
+    """The same, each with its override.
+
+    The kernel tells one with the device's lock in hand, which it keeps while it waits for an application to let go of
+    a device that is to leave the bus. One that is not told is taken for the driver that the device has now, where that
+    is a userspace driver, else for none (the kernel removes the link ``driver`` before it waits). So a run goes on that
+    detaches the device, which comes before any change of its driver and ends the wait.
+    """
+    files = {one: f"{DEVICES}/{one}/driver_override" for one in addresses}
+    locked = [file for one, file in files.items() if _may_be_locked(system, f"{DEVICES}/{one}")]
+    reading = _reading(system, locked) if locked else None
+    found = seen(system, addresses, slots)
+    texts = reading.texts() if reading else {}
+    for one in list(found.values()):
+        file = files[one.address]
+        text = texts[file] if file in texts else system.read(file)
+        override = one.driver if text is None and one.driver in USERSPACE_DRIVERS else override_of(text or b"")
+        if override:
+            found[one.address] = one._replace(override=override)
+    return found
+
+
+def _reading(system: System, files: t.Sequence[str]) -> Bounded:
+    from .reads import Bounded
+
+    return Bounded(system, files)
+
+
+def _may_be_locked(system: System, place: str) -> bool:
+    """Whether the kernel may wait for an application with a device's lock in hand: for the device, or for its VFs.
+
+    Source: device_release_driver_internal in drivers/base/dd.c, sriov_numvfs_store in drivers/pci/iov.c.
+    """
+    driver = _driver(system, place)
+    if driver:
+        return driver in USERSPACE_DRIVERS or _number(system.read(f"{place}/sriov_totalvfs"), 0) > 0
+    return system.read(f"{place}/modalias")[_AT[4]] != b"06"  # a bridge
 
 
 def inventory(system: System) -> dict[str, PciDevice]:
@@ -59,7 +96,7 @@ def _read(system: System, address: str, slots: t.Mapping[str, str]) -> PciDevice
     if alias != _MODALIAS.format(*parts):
         return None
     vendor, device, subvendor, subdevice, *class_code = (one.lower() for one in parts)
-    driver = _last(system.link(f"{place}/driver")) if "driver" in there else ""
+    driver = _driver(system, place) if "driver" in there else ""
     places = _places_of_netdevs(system, place, there)
     netdevs = tuple(name for one in places for name in system.names(one))
     return PciDevice(
@@ -97,6 +134,10 @@ def macs(system: System, devices: t.Iterable[PciDevice]) -> dict[str, str]:
     return found
 
 
+def _driver(system: System, place: str) -> str:
+    return _last(system.link(f"{place}/driver"))
+
+
 def _last(link: str) -> str:
     return link.rpartition("/")[2]
 
@@ -106,37 +147,6 @@ def _number(text: bytes, otherwise: int) -> int:
         return int(text)
     except ValueError:
         return otherwise
-
-
-def _overridden(system: System, found: dict[str, PciDevice]) -> dict[str, PciDevice]:
-    """The devices with their overrides.
-
-    The kernel tells one with the device's lock in hand, which it keeps while it waits for an application to let go of
-    a device that is to leave the bus. One that is not told is taken for the driver that the device has now, where that
-    is a userspace driver, else for none (the kernel removes the link ``driver`` before it waits). So a run goes on that
-    detaches the device, which comes before any change of its driver and ends the wait.
-    """
-    files = {one: f"{DEVICES}/{one.address}/driver_override" for one in found.values()}
-    texts: dict[str, bytes | None] = {}
-    if locked := [file for one, file in files.items() if _may_be_locked(one)]:
-        from . import reads
-
-        texts = reads.bounded(system, locked)
-    for one, file in files.items():
-        text = texts[file] if file in texts else system.read(file)
-        override = one.driver if text is None and one.driver in USERSPACE_DRIVERS else override_of(text or b"")
-        if override:
-            found[one.address] = one._replace(override=override)
-    return found
-
-
-def _may_be_locked(device: PciDevice) -> bool:
-    """Whether the kernel may wait for an application with the device's lock in hand: for the device, or for its VFs.
-
-    Source: device_release_driver_internal in drivers/base/dd.c, sriov_numvfs_store in drivers/pci/iov.c.
-    """
-    given = not device.driver or device.driver in USERSPACE_DRIVERS or device.max_vfs > 0
-    return given and not device.is_bridge
 
 
 def override_of(text: bytes) -> str:

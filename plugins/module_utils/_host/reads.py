@@ -22,42 +22,59 @@ _MOST = 1 << 11
 _hanging: dict[str, int] = {}
 
 
-def bounded(system: System, paths: t.Iterable[str]) -> dict[str, bytes | None]:
-    """Read small files of the kernel in a child process: a read may block for ever, and nothing ends it.
+class Bounded:
+    """Small files of the kernel, read by a child process from now on: a read may block for ever, and nothing ends it.
 
-    Empty is what is not there or not to be read, None what the kernel does not answer. A child that hangs is left
-    behind, and ends by itself when it is answered; while it does not, nobody else is sent after its file.
+    A child that hangs is left behind, and ends by itself when it is answered; while it does not, nobody else is sent
+    after its file.
     """
-    found: dict[str, bytes | None] = dict.fromkeys(paths)
-    left = [path for path in found if not _hangs(system.path(path))]
-    end = time.monotonic() + _LIMIT
-    while left and time.monotonic() < end:
-        answers = _answers([system.path(path) for path in left])
-        found.update(zip(left, answers))
-        left = left[len(answers) + 1 :]  # the one between was not answered
-    return found
 
+    def __init__(self, system: System, paths: t.Iterable[str]) -> None:
+        self._system = system
+        self._found: dict[str, bytes | None] = dict.fromkeys(paths)
+        self._left = [path for path in self._found if not _hangs(system.path(path))]
+        self._pid, self._there = self._sent()
 
-def _answers(files: t.Sequence[str]) -> list[bytes]:
-    """What a child reads, in order, as far as it is answered."""
-    there, back = os.pipe()
-    pid = apart(lambda: _read_all(files, back), back)
-    os.close(back)
-    os.set_blocking(there, False)
-    poll = select.poll()
-    poll.register(there, 0)  # tells of the end alone: to be woken for each file would cost more than to read it
-    said, part, ended = b"", b"-", False
-    while part and not ended:
-        ended = bool(poll.poll(_PATIENCE * 1000))
-        part = _said(there)
-        said += part
-    os.close(there)
-    answers = said.split(b"\0")[:-1]
-    if ended or len(answers) == len(files):
-        os.waitpid(pid, 0)
-    else:
-        _hanging[files[len(answers)]] = pid
-    return answers
+    def texts(self) -> dict[str, bytes | None]:
+        """Empty is what is not there or not to be read, None what the kernel does not answer."""
+        end = time.monotonic() + _LIMIT
+        while self._left:
+            answers = self._answers()
+            self._found.update(zip(self._left, answers))
+            self._left = self._left[len(answers) + 1 :]  # the one between was not answered
+            if time.monotonic() >= end:
+                break
+            self._pid, self._there = self._sent()
+        return self._found
+
+    def _sent(self) -> tuple[int, int]:
+        """A child that reads what is left, in order, and where it tells of it."""
+        if not self._left:
+            return -1, -1
+        there, back = os.pipe()
+        files = [self._system.path(path) for path in self._left]
+        pid = apart(lambda: _read_all(files, back), back)
+        os.close(back)
+        return pid, there
+
+    def _answers(self) -> list[bytes]:
+        os.set_blocking(self._there, False)
+        poll = select.poll()
+        poll.register(
+            self._there, 0
+        )  # tells of the end alone: to be woken for each file would cost more than to read it
+        said, part, ended = b"", b"-", False
+        while part and not ended:
+            ended = bool(poll.poll(_PATIENCE * 1000))
+            part = _said(self._there)
+            said += part
+        os.close(self._there)
+        answers = said.split(b"\0")[:-1]
+        if ended or len(answers) == len(self._left):
+            os.waitpid(self._pid, 0)
+        else:
+            _hanging[self._system.path(self._left[len(answers)])] = self._pid
+        return answers
 
 
 def _said(there: int) -> bytes:

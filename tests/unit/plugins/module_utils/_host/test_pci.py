@@ -144,8 +144,8 @@ def test_devices_that_are_right_are_read_by_one_child(host: Host, children: list
 
 
 def test_a_file_that_is_not_there_is_empty_and_no_files_need_no_child(host: Host, children: list[int]) -> None:
-    assert reads.bounded(host.system, []) == {} and children == []
-    assert reads.bounded(host.system, ["/nothing", "/proc/cmdline"]) == {
+    assert reads.Bounded(host.system, []).texts() == {} and children == []
+    assert reads.Bounded(host.system, ["/nothing", "/proc/cmdline"]).texts() == {
         "/nothing": b"",
         "/proc/cmdline": host.system.read("/proc/cmdline"),
     }
