@@ -44,7 +44,8 @@ def missing_argument(system: System) -> str:
 def needed_arguments(system: System) -> tuple[str, ...]:
     """The kernel arguments with which there is an IOMMU on a machine of this make."""
     intel = _vtd(system) or b"GenuineIntel" in system.read("/proc/cpuinfo", 1 << 14)
-    return ("intel_iommu=on", "iommu=pt") if intel else ("iommu=pt",)
+    # Not the other way round: older releases of grubby would take iommu for the end of intel_iommu, which is there.
+    return ("iommu=pt", "intel_iommu=on") if intel else ("iommu=pt",)
 
 
 def _vtd(system: System) -> bool:

@@ -17,6 +17,8 @@ _DEBIAN = "/etc/default/grub.d"
 # RedHat and its family: grubby changes the boot entries; what is ours in them we write down.
 _RECORD = "/etc/dpdk-hotplug/kernel-arguments"
 _LIMIT = 300  # seconds
+_ARGS = "args="  # what grubby --info puts before the arguments of an entry
+_BY_HAND = "Have the arguments written into the boot entries by hand."
 _LINE = 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX '
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.,:=-+/@")
 
@@ -48,9 +50,15 @@ def running(system: System) -> list[str]:
 
 
 def reboot_required(system: System, owner: str, wanted: t.Sequence[str] | None = None) -> bool:
-    """Whether the kernel runs without what is wanted, or configured. Order counts: hugepagesz is of what follows."""
-    words, own = running(system), list(configured(system, owner) if wanted is None else wanted)
-    return bool(own) and not any(words[at : at + len(own)] == own for at in range(len(words)))
+    """Whether the kernel runs without what is wanted, or configured."""
+    return not _has(running(system), list(configured(system, owner) if wanted is None else wanted))
+
+
+def _has(words: t.Sequence[str], own: t.Sequence[str]) -> bool:
+    """Whether a command line has these of ours. Where one says what those after it are of, all in their order."""
+    if any(one.startswith("hugepagesz=") for one in own):
+        return any(words[at : at + len(own)] == own for at in range(len(words)))
+    return set(own) <= set(words)
 
 
 def change(system: System, owner: str, before: t.Sequence[str], after: t.Sequence[str]) -> None:
@@ -63,6 +71,8 @@ def change(system: System, owner: str, before: t.Sequence[str], after: t.Sequenc
             "neither update-grub nor grubby is there: this boot loader is not known",
             way_out=f"Add to its kernel arguments by hand: {' '.join(after) or 'nothing'}.",
         )
+    if make is _redhat:
+        _refuse_others(before, after)
     try:
         make(system, owner, before, after)
     except HotplugError as error:
@@ -83,17 +93,45 @@ def _debian(system: System, owner: str, _before: t.Sequence[str], after: t.Seque
 
 
 def _redhat(system: System, owner: str, before: t.Sequence[str], after: t.Sequence[str]) -> None:
-    grubby = programs.find("grubby")
+    grubby, was = programs.find("grubby"), _words()
     if before:
         _run(grubby, "--update-kernel=ALL", f"--remove-args={' '.join(before)}")
     if after:
         _run(grubby, "--update-kernel=ALL", f"--args={' '.join(after)}")
+        if not all(_has(words, list(after)) for words in _entries()):
+            # Some releases keep one argument of a name, or take the end of a name for all of it.
+            if come := sorted(_words() - was):
+                _run(grubby, "--update-kernel=ALL", f"--remove-args={' '.join(come)}")
+            what = f"{grubby} did not write the arguments as they are: {' '.join(after)}"
+            raise HotplugError("boot_loader", what, way_out=_BY_HAND)
         files.replace(system, f"{_RECORD}-{owner}", f"{' '.join(after)}\n".encode(), 0o644)
     else:
         files.remove(system, f"{_RECORD}-{owner}")
 
 
-def _run(program: str, *words: str) -> None:
+def _refuse_others(before: t.Sequence[str], after: t.Sequence[str]) -> None:
+    """Refuse arguments of which others have one of that name in an entry, since grubby would replace it."""
+    names = {one.partition("=")[0] for one in after}
+    found = {one for one in _words() if one.partition("=")[0] in names}
+    if others := sorted(found - {*before, *after}):
+        what = f"the boot entries have {' '.join(others)}, which is not ours, and grubby would replace it"
+        raise HotplugError("boot_loader", what, way_out="Take it out of them (grubby --info=ALL shows all).")
+
+
+def _words() -> set[str]:
+    return {one for words in _entries() for one in words}
+
+
+def _entries() -> list[list[str]]:
+    """The arguments of each boot entry. Raises HotplugError where there is none."""
+    text = _run(programs.find("grubby"), "--info=ALL")
+    found = [line[len(_ARGS) :].strip().strip('"').split() for line in text.splitlines() if line.startswith(_ARGS)]
+    if not found:
+        raise HotplugError("boot_loader", "grubby --info=ALL shows no boot entry", way_out=_BY_HAND)
+    return found
+
+
+def _run(program: str, *words: str) -> str:
     import subprocess
 
     try:
@@ -103,3 +141,4 @@ def _run(program: str, *words: str) -> None:
     if done.returncode:
         text = (done.stderr or done.stdout).strip()[-400:]
         raise HotplugError("boot_loader", f"{program} failed: {text}", way_out="Run it by hand to see why.")
+    return done.stdout

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from ansible_collections.dpdk.hotplug.plugins.module_utils._state import argumen
 from ansible_collections.dpdk.hotplug.plugins.module_utils._system import System
 
 DROP_IN = "/etc/default/grub.d/90-dpdk-hotplug-vfio.cfg"
+SIZES = ["hugepagesz=2M", "hugepages=64", "hugepagesz=1G", "hugepages=4"]
 
 
 class Machine:
@@ -95,24 +99,99 @@ def test_what_update_grub_cannot_do_leaves_the_file_as_it_was(machine: Machine) 
     assert machine.system.read(DROP_IN) == before
 
 
-def test_redhat_s_entries_lose_the_old_and_gain_the_new(machine: Machine) -> None:
-    machine.program("grubby")
-    machine.run("iommu=pt")
-    machine.run("iommu=pt", "intel_iommu=on")
-    machine.run()
-    assert machine.calls() == [
-        "--update-kernel=ALL|--args=iommu=pt|",
-        "--update-kernel=ALL|--remove-args=iommu=pt|",
-        "--update-kernel=ALL|--args=iommu=pt intel_iommu=on|",
-        "--update-kernel=ALL|--remove-args=iommu=pt intel_iommu=on|",
-    ]
+GRUBBY = """#!{python}
+# As grubby of RedHat's releases has been seen to do it, on a list of entries; the name of an older one ends with "bls".
+import json, sys
+place, older = {place!r}, {older!r}
+entries = json.load(open(place))
+given = dict(word[2:].split("=", 1) for word in sys.argv[1:])
+if given.get("info") == "ALL":
+    for at, words in enumerate(entries):
+        print(f'index={{at}}\\nargs="{{" ".join(words)}}"\\ntitle=Linux')
+    sys.exit()
+assert given.pop("update-kernel") == "ALL" and len(given) == 1
+(what, text), = given.items()
+for words in entries:
+    for one in text.split():
+        name, equals, value = one.partition("=")
+        if what == "remove-args":
+            words[:] = [word for word in words if word != one]
+        elif older and any(word.partition("=")[0].endswith(name) for word in words):
+            at = [word.partition("=")[0].endswith(name) for word in words].index(True)
+            words[at] = words[at].partition("=")[0] + equals + value
+        else:
+            words.append(one)
+json.dump(entries, open(place, "w"))
+"""
+
+
+@pytest.fixture
+def entries(machine: Machine) -> t.Callable[..., list[list[str]]]:
+    """entries(): the arguments of RedHat's boot entries; entries(older=True): as an older release makes them."""
+    place = machine.directory / "entries"
+    place.write_text(json.dumps([["root=/dev/vda1", "ro"], ["root=/dev/vda1", "ro", "rescue"]]))
+
+    def read(*, older: bool = False) -> list[list[str]]:
+        program = machine.directory / "bin/grubby"
+        program.write_text(GRUBBY.format(python=sys.executable, place=str(place), older=older))
+        program.chmod(0o755)
+        found: list[list[str]] = json.loads(place.read_text())
+        return found
+
+    read()
+    return read
+
+
+def test_redhat_s_entries_lose_the_old_and_gain_the_new(
+    machine: Machine, entries: t.Callable[..., list[list[str]]]
+) -> None:
+    before = entries()
+    for words in (["iommu=pt"], ["iommu=pt", "intel_iommu=on"], SIZES, []):
+        assert machine.run(*words)["changed"]
+        assert entries() == [[*own, *words] for own in before]
+        assert kernel_args.configured(machine.system, "vfio") == tuple(words)
+        assert not machine.run(*words)["changed"]
     assert machine.system.names("/etc/dpdk-hotplug") == []
 
 
-def test_what_grubby_cannot_do_is_taken_back_and_what_cannot_be_is_said(machine: Machine) -> None:
-    machine.program("grubby").run("iommu=pt")
-    machine.breaks()
+@pytest.mark.parametrize("words", [SIZES, ["intel_iommu=on", "iommu=pt"]])
+def test_what_grubby_does_not_write_as_it_is_is_an_error_and_taken_back(
+    machine: Machine, entries: t.Callable[..., list[list[str]]], words: list[str]
+) -> None:
+    machine.run("quiet")
+    before = entries(older=True)
+    error = fails(lambda: machine.run(*words), "boot_loader")
+    assert "did not write the arguments as they are" in error.message and words[0] in error.message
+    assert [sorted(one) for one in entries()] == [sorted(one) for one in before]
+    assert kernel_args.configured(machine.system, "vfio") == ("quiet",)
+
+
+def test_an_argument_of_others_is_not_replaced(machine: Machine, entries: t.Callable[..., list[list[str]]]) -> None:
+    before = entries()
+    error = fails(lambda: machine.run("iommu=pt", "root=/dev/sda1"), "boot_loader")
+    assert "have root=/dev/vda1, which is not ours" in error.message
+    assert entries() == before
+
+
+def test_entries_that_cannot_be_seen_are_an_error(machine: Machine, entries: t.Callable[..., object]) -> None:
+    (machine.directory / "entries").write_text("[]")
+    assert "shows no boot entry" in fails(lambda: machine.run("iommu=pt"), "boot_loader").message
+
+
+def test_what_grubby_cannot_do_is_taken_back_and_what_cannot_be_is_said(
+    machine: Machine, entries: t.Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.run("iommu=pt")
+    run = programs.run
+
+    def broken(program: str, *words: str, limit: int) -> subprocess.CompletedProcess[str]:
+        if "--info=ALL" in words:
+            return run(program, *words, limit=limit)
+        return subprocess.CompletedProcess([program], 1, "", "disk is full")
+
+    monkeypatch.setattr(programs, "run", broken)
     error = fails(lambda: machine.run("intel_iommu=on"), "boot_loader")
+    assert "grubby failed: disk is full" in error.message
     assert "kernel arguments of vfio" in error.fields["not_undone"][0]
     assert kernel_args.configured(machine.system, "vfio") == ("iommu=pt",)
 
@@ -160,5 +239,5 @@ def test_a_reboot_is_required_until_the_kernel_runs_with_them_in_order(
 def test_those_with_which_this_machine_has_an_iommu_are_added(machine: Machine) -> None:
     (machine.directory / "root/proc/cpuinfo").write_text("vendor_id : GenuineIntel\n")
     result = machine.run("quiet", iommu=True, check=True)
-    assert result["arguments"] == ["intel_iommu=on", "iommu=pt", "quiet"]
+    assert result["arguments"] == ["iommu=pt", "intel_iommu=on", "quiet"]
     assert (result["iommu"], "VT-d" in result["iommu_hint"]) == (False, True)

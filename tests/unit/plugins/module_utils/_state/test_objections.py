@@ -82,11 +82,11 @@ INTEL, AMD = "vendor_id\t: GenuineIntel\n", "vendor_id\t: AuthenticAMD\n"
 @pytest.mark.parametrize(
     ("cpu", "tables", "cmdline", "hint", "needed"),
     [
-        (INTEL, ["DMAR"], "ro", "Add intel_iommu=on to the kernel's arguments, and reboot.", "intel_iommu=on iommu=pt"),
-        (INTEL, [], "ro", "Switch VT-d on in the firmware, add intel_iommu=on", "intel_iommu=on iommu=pt"),
-        (INTEL, ["DMAR"], "ro intel_iommu=off", "Remove intel_iommu=off", "intel_iommu=on iommu=pt"),
-        (INTEL, ["DMAR"], "ro intel_iommu=on,sm_on", "The machine shows no IOMMU", "intel_iommu=on iommu=pt"),
-        (AMD, ["DMAR"], "ro", "Add intel_iommu=on", "intel_iommu=on iommu=pt"),
+        (INTEL, ["DMAR"], "ro", "Add intel_iommu=on to the kernel's arguments, and reboot.", "iommu=pt intel_iommu=on"),
+        (INTEL, [], "ro", "Switch VT-d on in the firmware, add intel_iommu=on", "iommu=pt intel_iommu=on"),
+        (INTEL, ["DMAR"], "ro intel_iommu=off", "Remove intel_iommu=off", "iommu=pt intel_iommu=on"),
+        (INTEL, ["DMAR"], "ro intel_iommu=on,sm_on", "The machine shows no IOMMU", "iommu=pt intel_iommu=on"),
+        (AMD, ["DMAR"], "ro", "Add intel_iommu=on", "iommu=pt intel_iommu=on"),
         (AMD, [], "ro", "Switch AMD-Vi (IOMMU) on in the firmware.", "iommu=pt"),
         (AMD, ["IVRS"], "amd_iommu=off", "Remove amd_iommu=off", "iommu=pt"),
         (AMD, ["IVRS"], "iommu.passthrough=off", "The machine shows no IOMMU", "iommu=pt"),
