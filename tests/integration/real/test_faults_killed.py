@@ -183,7 +183,7 @@ def test_a_second_run_says_who_holds_the_lock(host_dpdk: Dpdk) -> None:
 
 FAULTS = [
     ("_state.home:open_home", "after", 1),
-    ("_state.work:Lock", "after", 1),
+    ("_state.home:Lock", "after", 1),
     ("_state.app_acts:AppActs.prepare", "before", 1),
     ("_state.journal:Journal._replace", "before", 1),
     ("os:fsync", "before", 1),
