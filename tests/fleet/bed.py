@@ -85,6 +85,7 @@ class Bed:
         self.inventory = fleet.inventory
         self.initial: dict[str, Any] = {}
         self.lost = ""  # why the guest cannot be used any more
+        self._spoilt = ""  # why it must start anew before it is used again
         self._plugged: frozenset[str] = frozenset()
         self._agent = Agent(machine, f"exec python3 {INSIDE}/serve.py {HOME}")
 
@@ -131,7 +132,7 @@ class Bed:
             return frozenset(one["name"] for one in qmp.call("qom-list", path="/machine/peripheral"))
 
     def restore(self) -> list[str]:
-        """The initial state again; a guest that cannot be brought there starts anew, with its disk as it was.
+        """The initial state again; a guest that cannot be brought there starts anew, when it is needed: see ready().
 
         Returns what the kernel complained of since.
         """
@@ -144,10 +145,15 @@ class Bed:
             why = self.inside("restore", before=self.initial)
         except (Failed, OSError, subprocess.SubprocessError) as exc:
             why = exc
-        if why:
-            print(f"the guest starts anew, for it could not be brought back: {why}", flush=True)
-            self.renew()
+        self._spoilt = repr(why) if why else ""
         return why["complaints"][1] if isinstance(why, dict) and "complaints" in why else []
+
+    def ready(self) -> None:
+        """In the initial state, by another boot where it could not be brought there."""
+        assert not self.lost, f"the guest is lost: {self.lost}"
+        if self._spoilt:
+            print(f"the guest starts anew, for it could not be brought back: {self._spoilt}", flush=True)
+            self.renew()
 
     def _unplug(self, ids: frozenset[str]) -> None:
         if not ids:
@@ -172,7 +178,7 @@ class Bed:
         self._settle()
         differs = self.inside("restore", before=self.initial)
         assert not differs, f"a guest that has just booted is not as the one before: {differs}"
-        self.lost = ""
+        self.lost = self._spoilt = ""
 
     # What is run in it
 

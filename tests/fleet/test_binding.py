@@ -147,26 +147,6 @@ def test_what_shall_persist_is_written_and_what_shall_not_leaves_no_trace(guest:
     assert guest.driver(FIRST) == "e1000e" and not left
 
 
-def test_without_an_iommu_there_is_no_vfio_and_uio_must_do(guest: Bed) -> None:
-    guest.machine.kill()
-    guest.machine.start("intel_iommu=off")
-    guest.machine.wait()
-    error = guest.refused({"devices": [entry(FIRST, "vfio-pci")]})
-    assert error["reason"] == "no_iommu" and "intel_iommu=off" in error["way_out"] and "noiommu" in error["way_out"]
-    assert guest.devices(device=[FIRST])[FIRST]["bindable"] is False
-    # Debian's kernels are built without it, which is known before anything is changed.
-    missing = guest.refused({"devices": [entry(FIRST, "vfio-pci", noiommu=True)]})
-    assert missing["reason"] == "noiommu_missing" and "actions" not in missing
-    assert "CONFIG_VFIO_NOIOMMU" in missing["message"] and "uio_pci_generic" in missing["way_out"]
-    assert guest.driver(FIRST) == "e1000e"
-    guest.converge({"devices": [entry(FIRST, "uio_pci_generic")]})
-    pmd = guest.testpmd()
-    guest.converge({"apps": [{"app": pmd.prefix, "ports": [{"device": FIRST}]}]})
-    assert set(pmd.ports()) == {FIRST}
-    held = guest.refused({"devices": [entry(FIRST, "kernel")]})
-    assert held["reason"] == "in_use" and f"pid {pmd.pid}, /dev/uio" in held["message"]
-
-
 # What is written where, one after the other.
 _DEVICES, _DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
 WRITES = [
@@ -232,3 +212,23 @@ def test_the_kernel_of_the_unit_tests_answers_as_the_real_one(guest: Bed, tmp_pa
         fake.append([number, dict(zip(real[0][1], drivers))])
     pairs = zip(WRITES, fake, real)
     assert not [(*written, "fake", *ours, "real", *its) for written, ours, its in pairs if ours != its]
+
+
+def test_without_an_iommu_there_is_no_vfio_and_uio_must_do(guest: Bed) -> None:
+    guest.machine.kill()
+    guest.machine.start("intel_iommu=off")
+    guest.machine.wait()
+    error = guest.refused({"devices": [entry(FIRST, "vfio-pci")]})
+    assert error["reason"] == "no_iommu" and "intel_iommu=off" in error["way_out"] and "noiommu" in error["way_out"]
+    assert guest.devices(device=[FIRST])[FIRST]["bindable"] is False
+    # Debian's kernels are built without it, which is known before anything is changed.
+    missing = guest.refused({"devices": [entry(FIRST, "vfio-pci", noiommu=True)]})
+    assert missing["reason"] == "noiommu_missing" and "actions" not in missing
+    assert "CONFIG_VFIO_NOIOMMU" in missing["message"] and "uio_pci_generic" in missing["way_out"]
+    assert guest.driver(FIRST) == "e1000e"
+    guest.converge({"devices": [entry(FIRST, "uio_pci_generic")]})
+    pmd = guest.testpmd()
+    guest.converge({"apps": [{"app": pmd.prefix, "ports": [{"device": FIRST}]}]})
+    assert set(pmd.ports()) == {FIRST}
+    held = guest.refused({"devices": [entry(FIRST, "kernel")]})
+    assert held["reason"] == "in_use" and f"pid {pmd.pid}, /dev/uio" in held["message"]
