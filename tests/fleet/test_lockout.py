@@ -119,6 +119,7 @@ def test_a_card_that_the_network_hangs_on_is_refused(guest: Bed, netdev: str, di
     guest.shell(f"n={netdev}; {script}")
     if carries:
         guest.until(lambda: carries_packets(guest), "packets over the card")
+        assert alive(guest, second=True)
     error = guest.refused(DOCUMENT)
     assert error["reason"] == "active" and error["device"] == CARD, error
     assert clause.replace("$n", netdev) in error["message"] and "allow_active" in error["way_out"]

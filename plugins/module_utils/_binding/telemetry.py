@@ -42,7 +42,9 @@ class Telemetry(Closing):
         banner = self._connect(directory.child(name))
         self.version = "".join(filter(str.isprintable, str(banner.get("version", ""))[:128]))
         most = banner.get("max_output_len")
-        self._limit = (most if isinstance(most, int) and 0 < most < _MAX_OUTPUT else _MAX_OUTPUT) + 1024
+        if not isinstance(most, int) or isinstance(most, bool) or not 0 < most < _MAX_OUTPUT:
+            most = _MAX_OUTPUT
+        self._limit = most + 1024
 
     def _connect(self, path: str) -> dict[str, t.Any]:
         for attempt in range(_RETRIES + 1):

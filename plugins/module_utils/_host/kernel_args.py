@@ -71,7 +71,7 @@ def change(system: System, owner: str, before: t.Sequence[str], after: t.Sequenc
             "neither update-grub nor grubby is there: this boot loader is not known",
             way_out=f"Add to its kernel arguments by hand: {' '.join(after) or 'nothing'}.",
         )
-    if make is _redhat:
+    if make is _redhat and after:
         _refuse_others(before, after)
     try:
         make(system, owner, before, after)
@@ -93,14 +93,16 @@ def _debian(system: System, owner: str, _before: t.Sequence[str], after: t.Seque
 
 
 def _redhat(system: System, owner: str, before: t.Sequence[str], after: t.Sequence[str]) -> None:
-    grubby, was = programs.find("grubby"), _words()
+    grubby = programs.find("grubby")
     if before:
         _run(grubby, "--update-kernel=ALL", f"--remove-args={' '.join(before)}")
     if after:
+        was = _entries()
         _run(grubby, "--update-kernel=ALL", f"--args={' '.join(after)}")
-        if not all(_has(words, list(after)) for words in _entries()):
+        now = _entries()
+        if not all(_has(words, list(after)) for words in now):
             # Some releases keep one argument of a name, or take the end of a name for all of it.
-            if come := sorted(_words() - was):
+            if come := sorted(set().union(*now) - set().union(*was)):
                 _run(grubby, "--update-kernel=ALL", f"--remove-args={' '.join(come)}")
             what = f"{grubby} did not write the arguments as they are: {' '.join(after)}"
             raise HotplugError("boot_loader", what, way_out=_BY_HAND)
@@ -112,14 +114,10 @@ def _redhat(system: System, owner: str, before: t.Sequence[str], after: t.Sequen
 def _refuse_others(before: t.Sequence[str], after: t.Sequence[str]) -> None:
     """Refuse arguments of which others have one of that name in an entry, since grubby would replace it."""
     names = {one.partition("=")[0] for one in after}
-    found = {one for one in _words() if one.partition("=")[0] in names}
+    found = {one for words in _entries() for one in words if one.partition("=")[0] in names}
     if others := sorted(found - {*before, *after}):
         what = f"the boot entries have {' '.join(others)}, which is not ours, and grubby would replace it"
         raise HotplugError("boot_loader", what, way_out="Take it out of them (grubby --info=ALL shows all).")
-
-
-def _words() -> set[str]:
-    return {one for words in _entries() for one in words}
 
 
 def _entries() -> list[list[str]]:

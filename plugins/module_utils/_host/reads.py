@@ -60,9 +60,8 @@ class Bounded:
     def _answers(self) -> list[bytes]:
         os.set_blocking(self._there, False)
         poll = select.poll()
-        poll.register(
-            self._there, 0
-        )  # tells of the end alone: to be woken for each file would cost more than to read it
+        # It tells of the end alone: to be woken for each file would cost more than to read it.
+        poll.register(self._there, 0)
         said, part, ended = b"", b"-", False
         while part and not ended:
             ended = bool(poll.poll(_PATIENCE * 1000))
